@@ -1,0 +1,52 @@
+/*
+ * view.h: what any thread may read while the engine writes: names and cells. No locks: names are append-only, a cell is
+ * copied between two equal readings of its sequence word (cells.h has the ordering argument).
+ *
+ * Values are what the engine has decided, durable or not: a reader holds its answer back until `seq` is durable, and asks the
+ * engine instead when a deadline is due (engine_deadline_view) so that a dead hold is never counted (D19).
+ */
+#ifndef HOLDFAST_CORE_VIEW_H
+#define HOLDFAST_CORE_VIEW_H
+
+#include "core/base.h"
+
+struct engine;
+
+struct cell_view {
+	struct bytes sku, location;
+	uint64_t seq; /* position of the last change; 0: known names, no cell yet, all quantities 0 (D8) */
+	int64_t on_hand, unsellable, reserved, committed, promised, safety_stock, oversell_limit, inbound;
+	int64_t ats; /* D1; for a group D4 */
+	int64_t short_units; /* D2 */
+	int64_t last_event_at, last_count_at; /* ms; -1: none */
+};
+
+enum view_status { VIEW_OK, VIEW_UNKNOWN };
+
+/* ATS alone: one or two cache lines. */
+enum view_status view_ats(const struct engine *, struct bytes sku, struct bytes place, int64_t *ats, uint64_t *seq);
+enum view_status view_cell(const struct engine *, struct bytes sku, struct bytes place, struct cell_view *);
+
+/* Finds names without reading a cell: for messages. */
+bool view_sku_known(const struct engine *, struct bytes);
+bool view_place_known(const struct engine *, struct bytes); /* a location or a live group */
+
+struct scan_filter {
+	struct bytes place; /* empty: all; a location or a group (its members) */
+	struct bytes sku_prefix;
+	uint64_t since; /* only cells with seq > since */
+};
+#define SCAN_VISIT_MAX 65536 /* cells looked at in one call */
+/*
+ * Calls `each` for up to `most` matching cells from *cursor (0: the start) on and leaves in *cursor where to go on (0: the
+ * end). May stop early after SCAN_VISIT_MAX cells: then fewer than `most` came although *cursor is not 0.
+ * VIEW_UNKNOWN: no such place.
+ */
+enum view_status view_scan(const struct engine *, const struct scan_filter *, uint64_t *cursor, uint32_t most,
+    void (*each)(void *context, const struct cell_view *), void *context);
+
+/* Published at the end of each engine call: the last position, and the next deadline (ms). */
+uint64_t view_seq(const struct engine *);
+int64_t view_deadline(const struct engine *);
+
+#endif

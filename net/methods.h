@@ -1,0 +1,69 @@
+/*
+ * methods.h: one whole MessagePack-RPC frame in, one reply out: the table of methods (name, decoder, handler, where it may
+ * run) stands in methods.c. It touches the engine or the views and a buffer, nothing else: no sockets, no clock, no threads.
+ */
+#ifndef HOLDFAST_NET_METHODS_H
+#define HOLDFAST_NET_METHODS_H
+
+#include "core/base.h"
+#include "core/command.h"
+#include "net/buffer.h"
+
+struct engine;
+
+/* Facts about the host that some replies show. Filled by the host; read only here. */
+struct service {
+	struct engine *engine;
+	const char *server; /* "holdfastd 0.1" */
+	const char *node;
+	uint64_t epoch;
+	/* Position that is durable now (atomic behind the call), and the host's counters for `status`. */
+	uint64_t (*durable)(void *host);
+	void (*status)(void *host, struct buffer *out); /* appends one msgpack map: host figures for the `status` method */
+	void *host;
+	uint64_t room_bytes; /* unused by readers */
+	bool (*room)(void *host); /* engine thread: true while the batch buffer takes another step (STEP_ROOM) */
+	bool (*overloaded)(void *host); /* new holds are answered `overloaded` (queue age, disk reserve) */
+	const char *(*read_only)(void *host); /* NULL, or why commands are refused */
+};
+
+/* Where a request may be handled. */
+enum place { PLACE_ANY_LOOP, PLACE_ENGINE };
+
+enum handled {
+	HANDLED_REPLY, /* a whole reply was appended; send it when wait_for is durable (0: at once) */
+	HANDLED_NOTHING, /* a notification: ignored, count it */
+	HANDLED_LATER, /* no reply yet: give `job` and msgid to methods_finish() when the engine ends the job */
+	HANDLED_ENGINE, /* called with on_engine false, but this one needs the engine: hand the frame over */
+	HANDLED_AGAIN, /* the batch buffer is full: keep the frame, call again after the next batch began (progress is kept in `resume`) */
+	HANDLED_WAIT, /* a read with min_seq and wait_ms: call again when durable() >= wait_for or at the latest after wait_ms */
+	HANDLED_CLOSE, /* not MessagePack-RPC: an error reply was appended when a msgid is known; close after it */
+};
+
+struct handling {
+	uint64_t wait_for;
+	uint64_t job;
+	uint32_t msgid;
+	int64_t wait_ms; /* HANDLED_WAIT; on the call again set `waited` */
+	bool waited; /* in: the wait is over, answer `behind` now if still behind */
+	uint32_t resume; /* in/out: items of reserve_many or post already done; out->used then holds the partial reply: leave it alone */
+	size_t reply_at; /* in/out with resume: where the partial reply starts in out */
+	const char *method; /* name from the table, for counters; NULL: none */
+	bool refused; /* the reply is an error */
+};
+
+/*
+ * Handles one frame (a whole object as the scanner found it). on_engine: the caller is the engine's thread, between
+ * engine_begin() and the hand-over of the batch, with at least STEP_ROOM free; otherwise only views may be touched.
+ * now_ms: the host's clock, only to compare with the engine's next deadline on other loops.
+ */
+enum handled methods_handle(const struct service *, bool on_engine, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
+    struct handling *);
+
+/* Appends the reply to the request `msgid` that HANDLED_LATER left open. method is handling.method of then. */
+void methods_finish(const struct service *, uint32_t msgid, const char *method, const struct result *, struct buffer *out);
+
+/* Appends an error reply: [1, msgid, [code, message, detail], nil]; retry_after_ms < 0: an empty detail. */
+void methods_refuse(uint32_t msgid, enum status, const char *message, int64_t retry_after_ms, struct buffer *out);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * recovery.h: from a data folder to an engine that is as it was: verify the image, claim the log, load the image, replay the
+ * journal behind it, finish. The order is the design's: names, options, policies, cells, reservations (sums must equal the
+ * cells), marks, history; then the journal; then groups, indexes, timers.
+ */
+#ifndef HOLDFAST_PERSIST_RECOVERY_H
+#define HOLDFAST_PERSIST_RECOVERY_H
+
+#include "core/engine.h"
+#include "persist/image.h"
+#include "persist/log.h"
+
+struct recovery {
+	struct log_tail tail;
+	struct image_meta image;
+	uint64_t records_loaded, batches_replayed, steps_replayed;
+};
+
+/*
+ * `progress` (may be NULL) is called now and then with a phase name and a fraction 0..1. 0: the engine stands at tail.last_seq;
+ * -1: why, with file and offset or record where known; nothing was changed but what log->claim changed.
+ */
+int recover(struct engine *, struct image *, struct log *, struct recovery *,
+    void (*progress)(void *context, const char *phase, double fraction), void *context, struct why *);
+
+#endif

@@ -53,7 +53,10 @@ struct hf_failure {
 	const struct hf_value *detail; /* a map; NULL: none */
 };
 
-/* Connects within timeout_ms, which is also the deadline of each later call. NULL: *failure says why and the way out. */
+/*
+ * Connects within timeout_ms, which is also how long each later wait for the server's next bytes may last. NULL: *failure says
+ * why and the way out.
+ */
 struct hf *hf_connect(const char *host, uint16_t port, int timeout_ms, struct hf_failure *failure);
 void hf_close(struct hf *);
 const struct hf_failure *hf_error(const struct hf *);
@@ -72,7 +75,10 @@ void hf_put_raw(struct hf *, const void *msgpack, size_t n); /* one whole object
 uint32_t hf_send(struct hf *);
 /* Writes all that is queued; HF_OK, HF_UNKNOWN or HF_FAILED. */
 enum hf_outcome hf_flush(struct hf *);
-/* Waits for any answer. *number says whose it is; *value is its result. in flight: hf_in_flight(). */
+/*
+ * Waits for any answer. *number says whose it is; *value is its result. in flight: hf_in_flight(). *number 0: no answer came,
+ * and the outcome holds for everything in flight.
+ */
 enum hf_outcome hf_receive(struct hf *, uint32_t *number, const struct hf_value **value);
 uint32_t hf_in_flight(const struct hf *);
 /* send, then receive that one answer (nothing else may be in flight). */

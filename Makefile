@@ -1,11 +1,133 @@
 # Holdfast: every task of a developer's day. `make help` lists them.
+#
+#   make SAN=address,undefined ...   the same targets under sanitizers, in build-asan
+#   make SAN=thread ...              the same, in build-tsan
+#   make CC=clang OPT=-O0 ...        another compiler, another level: what changed is rebuilt
 SHELL := /bin/bash
-B ?= build
-CC ?= gcc
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 OPT ?= -O2
 SAN ?=
-WARN = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
-CFLAGS = -std=gnu11 $(OPT) -g -msse4.2 -fno-omit-frame-pointer $(WARN) -I. -Iinclude $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
-LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread
+DEFS ?=
+B ?= $(if $(SAN),$(if $(findstring thread,$(SAN)),build-tsan,build-asan),build)
+MAKEFLAGS += --jobs=$(or $(JOBS),$(shell nproc)) --no-print-directory
 
-all: $(B)/holdfastd
+WARN = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
+CFLAGS = -std=gnu11 $(OPT) -g -msse4.2 -fno-omit-frame-pointer $(WARN) -I. -Iinclude $(DEFS) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed
+LIBS = -llmdb -lmsgpackc -levent -ljansson -lcsv -linih -lz
+
+# ---- what is built from what -------------------------------------------------------------------------------------
+
+core_src := $(wildcard core/*.c)
+persist_src := $(wildcard persist/*.c)
+gate_src := $(wildcard net/gate*.c)
+client_src := $(wildcard net/client*.c)
+server_src := $(filter-out $(gate_src) $(client_src),$(wildcard net/*.c))
+# The client stands on these files of the server side; they are in both archives.
+shared_src := $(wildcard net/scanner*.c net/buffer*.c net/codec*.c net/pack*.c net/value*.c net/clock*.c)
+cmd_mains := $(wildcard cmd/holdfastd.c cmd/holdfast.c cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c)
+cmd_src := $(filter-out $(cmd_mains),$(wildcard cmd/*.c))
+test_mains := $(wildcard tests/test_*.c)
+tests_src := $(filter-out $(test_mains),$(wildcard tests/*.c))
+# A main in bench is a file whose name does not continue that of another one: retail_day.c is a main, retail_day_x.c a part.
+bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c)
+bench_mains := $(filter-out $(bench_parts),$(wildcard bench/*.c))
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+archives := $(if $(core_src),$(B)/libcore.a) $(if $(persist_src),$(B)/libpersist.a) $(if $(client_src),$(B)/libholdfast.a) \
+	$(if $(gate_src),$(B)/libgate.a) $(if $(server_src),$(B)/libserver.a) $(if $(cmd_src),$(B)/libcmd.a)
+programs := $(if $(wildcard cmd/holdfastd.c),$(B)/holdfastd) $(if $(wildcard cmd/holdfast.c),$(B)/holdfast) \
+	$(if $(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c),$(B)/holdfast-gate)
+benches := $(patsubst bench/%.c,$(B)/holdfast-%,$(bench_mains))
+tests := $(patsubst tests/%.c,$(B)/tests/%,$(test_mains))
+# Archives lean on each other, so they are searched as one group. The gate's is apart: nanomsg never goes into holdfastd.
+inner := $(filter-out $(B)/libgate.a,$(archives))
+group = -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+.PHONY: all programs test-programs packages check-packages
+all: programs $(benches) ## build holdfastd, holdfast-gate, holdfast and the benches into build/
+programs: $(programs) $(archives)
+test-programs: programs $(tests) $(benches) ## build every test program, too
+
+$(B)/libcore.a: $(call obj,$(core_src))
+$(B)/libpersist.a: $(call obj,$(persist_src))
+$(B)/libholdfast.a: $(call obj,$(client_src) $(shared_src))
+$(B)/libgate.a: $(call obj,$(gate_src))
+$(B)/libserver.a: $(call obj,$(server_src))
+$(B)/libcmd.a: $(call obj,$(cmd_src))
+$(B)/libtests.a: $(call obj,$(tests_src))
+$(B)/%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/holdfastd: $(B)/cmd/holdfastd.o $(inner)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS)
+$(B)/holdfast: $(B)/cmd/holdfast.o $(archives)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
+$(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c)) $(archives)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
+$(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
+$(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
+$(benches): $(B)/holdfast-%: $(B)/bench/%.o $(archives)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
+$(tests): $(B)/tests/%: $(B)/tests/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
+
+# Another compiler or other flags make everything anew: the stamp changes only when they do.
+flags := $(CC) $(CFLAGS) $(LDFLAGS)
+$(B)/flags: force
+	@mkdir -p $(B)
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
+force:
+$(B)/%.o: %.c $(B)/flags | check-packages
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+-include $(wildcard $(B)/*/*.d)
+.SECONDARY:
+
+# ---- packages ----------------------------------------------------------------------------------------------------
+
+check-packages:
+	@.ci/packages --check
+packages: ## install the Debian packages that are missing (sudo only when not root)
+	@.ci/packages
+
+# ---- tasks -------------------------------------------------------------------------------------------------------
+
+.PHONY: help test quick-test run demo bench-redis load prove-kill prove-real prove clean
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: packages ## the whole suite: plain, address+undefined, thread; ends with "N passed, N failed"
+	@tests/run
+quick-test: packages ## the suite on the plain build only
+	@tests/run plain
+
+run: packages ## start a server on ./data and leave it running, with hints what to try
+	@$(MAKE) programs
+	@bench/run_server.sh $(B)
+
+demo: packages ## a retail day, a SIGKILL in the middle, a recount; DATA=file.csv[.gz] replays your own
+	@$(MAKE) all >$(or $(TMPDIR),/tmp)/holdfast-build.$$$$ 2>&1 || { cat $(or $(TMPDIR),/tmp)/holdfast-build.$$$$; exit 1; }
+	@$(B)/holdfast-retail_day $(if $(DATA),--data $(DATA))
+
+load: all ## load a running server (LOAD="--server 127.0.0.1:7400 --connections 50 --in-flight 128 --seconds 10")
+	@$(B)/holdfast-load $(LOAD)
+bench-redis: all ## durable reserves a second beside redis-server, in turn, same client (installs redis-server)
+	@bench/peers.sh $(B)
+
+ROUNDS ?= 500
+prove-kill: test-programs ## kill -9 at random moments under load, ROUNDS=500 times
+	@HOLDFAST_ROUNDS=$(ROUNDS) $(B)/tests/test_kill
+prove-real: test-programs ## the whole real data (HOLDFAST_DATA=folder) through the gate, against its oracle
+	@tests/test_real_data.sh whole
+prove: prove-kill prove-real ## both
+
+clean: ## remove what was built
+	rm -rf build build-asan build-tsan

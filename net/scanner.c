@@ -1,0 +1,127 @@
+/*
+ * scanner.c: one table says what each first byte is; the scan walks it with a counter per open level.
+ *
+ * S1: `at` never passes what was given, and never passes the limit.
+ * S2: left[0..depth) are all above 0 between calls: a level that is done is closed at once.
+ * S3: an object that claims more children than bytes are left under the limit is refused at its head.
+ */
+#include "net/scanner.h"
+
+#include <stdbool.h>
+
+struct form {
+	uint8_t length_bytes; /* of the length field behind the first byte */
+	uint8_t mask; /* without a length field: the bits of the first byte that are the length */
+	uint8_t extra; /* payload besides the length: numbers, the type of an extension */
+	uint8_t children; /* per unit of length: array 1, map 2; 0: payload */
+};
+
+static const struct form forms[256] = {
+	[0x80 ... 0x8f] = { .mask = 0x0f, .children = 2 },
+	[0x90 ... 0x9f] = { .mask = 0x0f, .children = 1 },
+	[0xa0 ... 0xbf] = { .mask = 0x1f },
+	[0xc4] = { .length_bytes = 1 }, [0xc5] = { .length_bytes = 2 }, [0xc6] = { .length_bytes = 4 }, /* bin */
+	[0xc7] = { .length_bytes = 1, .extra = 1 }, [0xc8] = { .length_bytes = 2, .extra = 1 }, /* ext */
+	[0xc9] = { .length_bytes = 4, .extra = 1 },
+	[0xca] = { .extra = 4 }, [0xcb] = { .extra = 8 }, /* float */
+	[0xcc] = { .extra = 1 }, [0xcd] = { .extra = 2 }, [0xce] = { .extra = 4 }, [0xcf] = { .extra = 8 }, /* uint */
+	[0xd0] = { .extra = 1 }, [0xd1] = { .extra = 2 }, [0xd2] = { .extra = 4 }, [0xd3] = { .extra = 8 }, /* int */
+	[0xd4] = { .extra = 2 }, [0xd5] = { .extra = 3 }, [0xd6] = { .extra = 5 }, [0xd7] = { .extra = 9 }, /* fixext */
+	[0xd8] = { .extra = 17 },
+	[0xd9] = { .length_bytes = 1 }, [0xda] = { .length_bytes = 2 }, [0xdb] = { .length_bytes = 4 }, /* str */
+	[0xdc] = { .length_bytes = 2, .children = 1 }, [0xdd] = { .length_bytes = 4, .children = 1 },
+	[0xde] = { .length_bytes = 2, .children = 2 }, [0xdf] = { .length_bytes = 4, .children = 2 },
+};
+
+void
+scanner_init(struct scanner *s)
+{
+	s->depth = 0;
+	s->at = 0;
+	s->skip = 0;
+}
+
+static uint64_t
+length_of(const uint8_t *head, const struct form *form)
+{
+	if (form->length_bytes == 0)
+		return head[0] & form->mask;
+	uint64_t n = 0;
+	for (uint32_t i = 1; i <= form->length_bytes; i++)
+		n = n << 8 | head[i];
+	return n;
+}
+
+/* S3. Every child is one byte at least. */
+static bool
+claims_too_much(const struct scanner *s, size_t limit)
+{
+	uint64_t claimed = 0;
+	for (uint32_t i = 0; i < s->depth; i++)
+		claimed += s->left[i];
+	return claimed > limit - s->at;
+}
+
+static enum scan
+open_level(struct scanner *s, uint64_t children, size_t limit)
+{
+	if (s->depth == SCAN_DEPTH_MAX)
+		return SCAN_TOO_DEEP;
+	if (children > 0)
+		s->left[s->depth++] = children;
+	return children > 15 && claims_too_much(s, limit) ? SCAN_TOO_LONG : SCAN_WHOLE;
+}
+
+/* Reads the head of one object at s->at and passes over as much of its payload as is there. SCAN_WHOLE: go on. */
+static enum scan
+scan_object(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit)
+{
+	const uint8_t *head = bytes + s->at;
+	const struct form *form = &forms[head[0]];
+	if (head[0] == 0xc1)
+		return SCAN_BAD;
+	if (1u + form->length_bytes > limit - s->at)
+		return SCAN_TOO_LONG;
+	if (1u + form->length_bytes > n - s->at)
+		return SCAN_MORE;
+	uint64_t length = length_of(head, form);
+	s->at += 1u + form->length_bytes;
+	if (s->depth > 0)
+		s->left[s->depth - 1]--;
+	if (form->children)
+		return open_level(s, length * form->children, limit);
+	length += form->extra;
+	if (length > limit - s->at)
+		return SCAN_TOO_LONG;
+	size_t here = length < n - s->at ? length : n - s->at;
+	s->at += here;
+	s->skip = length - here;
+	return SCAN_WHOLE;
+}
+
+enum scan
+scanner_scan(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit, size_t *end)
+{
+	if (s->skip > 0) {
+		size_t here = s->skip < n - s->at ? s->skip : n - s->at;
+		s->at += here;
+		s->skip -= here;
+	}
+	for (;;) {
+		if (s->skip > 0)
+			return SCAN_MORE;
+		while (s->depth > 0 && s->left[s->depth - 1] == 0)
+			s->depth--; /* S2 */
+		if (s->depth == 0 && s->at > 0)
+			break;
+		if (s->at >= limit)
+			return SCAN_TOO_LONG;
+		if (s->at >= n)
+			return SCAN_MORE;
+		enum scan scan = scan_object(s, bytes, n, limit);
+		if (scan != SCAN_WHOLE)
+			return scan;
+	}
+	*end = s->at;
+	return SCAN_WHOLE;
+}

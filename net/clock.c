@@ -18,3 +18,19 @@ clock_steady_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+void
+clock_init(struct clock *c, int64_t floor_ms)
+{
+	int64_t wall = clock_wall_ms();
+	c->ahead_ms = (wall > floor_ms ? wall : floor_ms) - clock_steady_ms();
+}
+
+int64_t
+clock_now_ms(struct clock *c)
+{
+	int64_t steady = clock_steady_ms(), wall = clock_wall_ms();
+	if (wall - steady > c->ahead_ms)
+		c->ahead_ms = wall - steady;
+	return steady + c->ahead_ms;
+}

@@ -1,0 +1,344 @@
+/*
+ * batcher.c: batches, the journal thread, the durable position. The contract and B1..B4 are in batcher.h.
+ *
+ * Who touches what:
+ *   engine's thread    open, free stack, opened count
+ *   under the mutex    queue and sealed count (engine writes, journal reads), stop
+ *   journal -> engine  `done` (release): batches below it are free again
+ *   journal -> all     `durable`, `failed` (release); `append_since_ms` (0: idle)
+ * A stale `durable` delays a reply until the bell; a stale `append_since_ms` delays an `overloaded` by one look.
+ */
+#define _GNU_SOURCE
+#include "net/batcher.h"
+#include "net/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define BATCH_SIZE (BATCH_BYTES + STEP_ROOM + EXPIRE_ROOM)
+
+struct batch {
+	struct step_buffer steps;
+	int64_t stamp_ms;
+};
+
+struct batcher {
+	struct engine *engine;
+	struct log *log;
+	uint64_t epoch;
+	struct batch batches[BATCHES];
+
+	struct batch *open; /* NULL: none */
+	struct batch *idle[BATCHES]; /* a stack, so that warm memory is used again first */
+	unsigned idle_n;
+	uint64_t reclaimed; /* batches of `done` that are back on the stack */
+	uint64_t expire_rounds;
+
+	pthread_t journal;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t work, rest; /* something was sealed; something was done */
+	struct batch *queue[BATCHES]; /* by number mod BATCHES */
+	uint64_t sealed;
+	bool stop;
+
+	_Atomic uint64_t done;
+	_Atomic uint64_t durable;
+	_Atomic int failed;
+	_Atomic int64_t append_since_ms;
+	_Atomic uint64_t steps, payload_bytes, append_us_last, append_us_max;
+	struct why why; /* written before `failed` */
+	int bells[BELLS_MAX];
+	unsigned bells_n;
+};
+
+struct batcher *
+batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail, struct why *why)
+{
+	struct batcher *b = calloc(1, sizeof *b);
+	uint8_t *room = mmap(NULL, BATCH_SIZE * BATCHES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!b || room == MAP_FAILED) {
+		free(b);
+		if (room != MAP_FAILED)
+			munmap(room, BATCH_SIZE * BATCHES);
+		snprintf(why->text, sizeof why->text, "no memory for %d batches of %zu bytes", BATCHES, BATCH_SIZE);
+		return NULL;
+	}
+	b->engine = engine;
+	b->log = log;
+	b->epoch = tail->epoch;
+	for (unsigned i = 0; i < BATCHES; i++) {
+		b->batches[i].steps.bytes = room + i * BATCH_SIZE;
+		b->batches[i].steps.size = BATCH_SIZE;
+		b->idle[b->idle_n++] = &b->batches[i];
+	}
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->work, NULL);
+	pthread_cond_init(&b->rest, NULL);
+	atomic_store_explicit(&b->durable, tail->last_seq, memory_order_relaxed);
+	return b;
+}
+
+void
+batcher_bell(struct batcher *b, int eventfd)
+{
+	ensure(b->bells_n < BELLS_MAX && !b->running);
+	b->bells[b->bells_n++] = eventfd;
+}
+
+static void
+bells_ring(const struct batcher *b)
+{
+	for (unsigned i = 0; i < b->bells_n; i++) {
+		uint64_t one = 1;
+		/* The counter can only refuse at 2^64: then the bell is ringing anyway. */
+		ssize_t written = write(b->bells[i], &one, sizeof one);
+		(void)written;
+	}
+}
+
+/* Appends one batch. False: nothing may be acknowledged any more (B4). */
+static bool
+batch_append(struct batcher *b, const struct batch *batch)
+{
+	const struct step_buffer *s = &batch->steps;
+	struct log_batch out = { .epoch = b->epoch, .first_seq = s->first_seq, .steps = s->steps, .stamp_ms = batch->stamp_ms,
+		.payload = s->bytes, .payload_n = s->used };
+	int64_t since = clock_steady_ns() / 1000;
+	atomic_store_explicit(&b->append_since_ms, since / 1000 + 1, memory_order_relaxed);
+	enum log_outcome outcome = b->log->calls->append(b->log, &out, &b->why);
+	uint64_t took = (uint64_t)(clock_steady_ns() / 1000 - since);
+	atomic_store_explicit(&b->append_since_ms, 0, memory_order_relaxed);
+	atomic_store_explicit(&b->append_us_last, took, memory_order_relaxed);
+	if (took > atomic_load_explicit(&b->append_us_max, memory_order_relaxed))
+		atomic_store_explicit(&b->append_us_max, took, memory_order_relaxed);
+	if (outcome != LOG_DURABLE)
+		return false;
+	atomic_fetch_add_explicit(&b->steps, s->steps, memory_order_relaxed);
+	atomic_fetch_add_explicit(&b->payload_bytes, s->used, memory_order_relaxed);
+	atomic_store_explicit(&b->durable, s->first_seq + s->steps - 1, memory_order_release);
+	return true;
+}
+
+/* The next sealed batch, or NULL at the end. */
+static struct batch *
+journal_wait(struct batcher *b, uint64_t done)
+{
+	struct batch *batch = NULL;
+	pthread_mutex_lock(&b->lock);
+	while (b->sealed == done && !b->stop)
+		pthread_cond_wait(&b->work, &b->lock);
+	if (b->sealed > done)
+		batch = b->queue[done % BATCHES];
+	pthread_mutex_unlock(&b->lock);
+	return batch;
+}
+
+static void *
+journal_main(void *arg)
+{
+	struct batcher *b = arg;
+	struct batch *batch;
+	for (uint64_t done = 0; (batch = journal_wait(b, done)); done++) {
+		bool durable = batch_append(b, batch);
+		if (!durable)
+			atomic_store_explicit(&b->failed, 1, memory_order_release);
+		pthread_mutex_lock(&b->lock);
+		atomic_store_explicit(&b->done, done + 1, memory_order_release);
+		pthread_cond_signal(&b->rest);
+		pthread_mutex_unlock(&b->lock);
+		bells_ring(b);
+		if (!durable)
+			break;
+	}
+	return NULL;
+}
+
+int
+batcher_start(struct batcher *b, struct why *why)
+{
+	int failure = pthread_create(&b->journal, NULL, journal_main, b);
+	if (failure) {
+		snprintf(why->text, sizeof why->text, "the journal thread did not start: %s", strerror(failure));
+		return -1;
+	}
+	b->running = true;
+	return 0;
+}
+
+void
+batcher_free(struct batcher *b)
+{
+	if (!b)
+		return;
+	if (b->running) {
+		pthread_mutex_lock(&b->lock);
+		b->stop = true;
+		pthread_cond_signal(&b->work);
+		pthread_mutex_unlock(&b->lock);
+		pthread_join(b->journal, NULL);
+	}
+	pthread_cond_destroy(&b->rest);
+	pthread_cond_destroy(&b->work);
+	pthread_mutex_destroy(&b->lock);
+	munmap(b->batches[0].steps.bytes, BATCH_SIZE * BATCHES);
+	free(b);
+}
+
+/* Takes back the batches that are durable. A failed one stays: its bytes are the evidence. */
+static void
+batches_reclaim(struct batcher *b)
+{
+	uint64_t done = atomic_load_explicit(&b->done, memory_order_acquire);
+	for (; b->reclaimed < done; b->reclaimed++)
+		b->idle[b->idle_n++] = b->queue[b->reclaimed % BATCHES];
+}
+
+static void
+batch_seal(struct batcher *b)
+{
+	ensure(b->open && b->open->steps.steps > 0);
+	pthread_mutex_lock(&b->lock);
+	b->queue[b->sealed++ % BATCHES] = b->open;
+	pthread_cond_signal(&b->work);
+	pthread_mutex_unlock(&b->lock);
+	b->open = NULL;
+}
+
+/* Opens and stamps a batch, or stamps an open one anew that holds nothing yet. False: none is free. */
+static bool
+batch_stamp(struct batcher *b, int64_t now_ms)
+{
+	if (!b->open) {
+		batches_reclaim(b);
+		if (b->idle_n == 0 || batcher_failed(b))
+			return false;
+		b->open = b->idle[--b->idle_n];
+	}
+	b->open->steps.used = 0;
+	b->open->steps.steps = 0;
+	engine_begin(b->engine, now_ms, &b->open->steps);
+	b->open->stamp_ms = engine_now(b->engine);
+	return true;
+}
+
+static bool
+open_takes(const struct batcher *b, size_t bytes)
+{
+	return b->open->steps.used + bytes <= b->open->steps.size;
+}
+
+/* Ends every due hold, over as many batches as it takes (B3). False: no batch is free for the rest. */
+static bool
+expire_due(struct batcher *b, int64_t now_ms)
+{
+	while (engine_next_deadline(b->engine) <= now_ms) {
+		if (b->open->steps.steps > 0 && (b->open->stamp_ms < now_ms || !open_takes(b, EXPIRE_ROOM))) {
+			batch_seal(b);
+			if (!batch_stamp(b, now_ms))
+				return false;
+		}
+		b->expire_rounds++;
+		if (!engine_expire(b->engine, EXPIRE_SLICE) && b->open->stamp_ms >= now_ms)
+			break; /* the deadline was a lower bound */
+	}
+	return true;
+}
+
+bool
+batcher_begin(struct batcher *b, int64_t now_ms)
+{
+	if (!b->open || b->open->steps.steps == 0) {
+		if (!b->open || now_ms > b->open->stamp_ms) {
+			if (!batch_stamp(b, now_ms))
+				return false;
+		}
+	} else if (now_ms - b->open->stamp_ms > STAMP_AGE_MS_MAX) {
+		batches_reclaim(b);
+		if (b->idle_n > 0) {
+			batch_seal(b);
+			if (!batch_stamp(b, now_ms))
+				return false;
+		}
+	}
+	return expire_due(b, now_ms);
+}
+
+bool
+batcher_room(const struct batcher *b)
+{
+	return b->open && open_takes(b, STEP_ROOM + EXPIRE_ROOM);
+}
+
+void
+batcher_end(struct batcher *b)
+{
+	if (!b->open || b->open->steps.steps == 0)
+		return;
+	if (b->sealed == atomic_load_explicit(&b->done, memory_order_acquire) || !batcher_room(b))
+		batch_seal(b);
+}
+
+bool
+batcher_settled(struct batcher *b)
+{
+	if (batcher_failed(b))
+		return true;
+	batcher_end(b);
+	return (!b->open || b->open->steps.steps == 0) && b->sealed == atomic_load_explicit(&b->done, memory_order_acquire);
+}
+
+int
+batcher_settle(struct batcher *b, struct why *why)
+{
+	if (b->open && b->open->steps.steps > 0)
+		batch_seal(b);
+	pthread_mutex_lock(&b->lock);
+	while (atomic_load_explicit(&b->done, memory_order_acquire) < b->sealed && !batcher_failed(b))
+		pthread_cond_wait(&b->rest, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+	if (!batcher_failed(b))
+		return 0;
+	*why = b->why;
+	return -1;
+}
+
+uint64_t
+batcher_durable(const struct batcher *b)
+{
+	return atomic_load_explicit(&b->durable, memory_order_acquire);
+}
+
+bool
+batcher_failed(const struct batcher *b)
+{
+	return atomic_load_explicit(&b->failed, memory_order_acquire);
+}
+
+const char *
+batcher_failure(const struct batcher *b)
+{
+	return b->why.text;
+}
+
+bool
+batcher_stalled(const struct batcher *b)
+{
+	int64_t since = atomic_load_explicit(&b->append_since_ms, memory_order_relaxed);
+	return since != 0 && clock_steady_ms() - since > STALL_MS;
+}
+
+void
+batcher_figures(const struct batcher *b, struct batcher_figures *f)
+{
+	f->batches = atomic_load_explicit(&b->done, memory_order_relaxed);
+	f->steps = atomic_load_explicit(&b->steps, memory_order_relaxed);
+	f->payload_bytes = atomic_load_explicit(&b->payload_bytes, memory_order_relaxed);
+	f->expire_rounds = b->expire_rounds;
+	f->append_us_last = atomic_load_explicit(&b->append_us_last, memory_order_relaxed);
+	f->append_us_max = atomic_load_explicit(&b->append_us_max, memory_order_relaxed);
+}

@@ -1,0 +1,64 @@
+/*
+ * batcher.h: the way of a batch between the engine and the log: opened and stamped, filled by commands, handed to the journal
+ * thread, durable, free again. It owns the batches' memory, the journal thread, and the durable position that every reply waits
+ * for.
+ *
+ *      free ──begin──▶ open ──end──▶ sealed (waits) ──▶ being appended ──▶ durable ──▶ free
+ *
+ * B1 One batch is being appended at a time, in the order they were opened; meanwhile the engine fills the next one (group commit).
+ * B2 A batch is sealed when the journal thread is idle, when it is full, or when its stamp has grown too old for what is due.
+ * B3 No command is handled in a batch while a hold is due that the batch's stamp leaves alive (D19): it gets a new batch, or waits.
+ * B4 After a failed append the durable position never moves again (L4), so nothing is acknowledged any more.
+ *
+ * begin, room, end, settle: the engine's thread. durable, failed, stalled: any thread.
+ */
+#ifndef HOLDFAST_NET_BATCHER_H
+#define HOLDFAST_NET_BATCHER_H
+
+#include "core/engine.h"
+#include "persist/log.h"
+
+#define BATCHES          4 /* one being appended, one open, two that wait when the disk is slow and time goes on */
+#define BATCH_BYTES      ((size_t)8 << 20) /* the payload it takes, beside room for expiries and one more step */
+#define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
+#define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */
+#define BELLS_MAX        64 /* loops */
+
+struct batcher;
+
+/* Borrows engine and log (claimed; the tail says where it stands). NULL: why. */
+struct batcher *batcher_new(struct engine *, struct log *, const struct log_tail *, struct why *);
+/* An eventfd that is written once for each batch that became durable, and at a failure. Before start. */
+void batcher_bell(struct batcher *, int eventfd);
+int batcher_start(struct batcher *, struct why *);
+/* Ends the thread after what is sealed, and frees. */
+void batcher_free(struct batcher *);
+
+/*
+ * Makes sure that an open batch is stamped and that no due hold is left. True: commands may be handled now (ask room() before
+ * each). False: everything waits for the journal; try again when the bell rings.
+ */
+bool batcher_begin(struct batcher *, int64_t now_ms);
+/* The open batch takes another step. */
+bool batcher_room(const struct batcher *);
+/* The end of a wake-up: hands the open batch over when the journal is idle or the batch is full. */
+void batcher_end(struct batcher *);
+/* Hands over what is open and waits until all is durable. -1: the append failed. For start and stop, not for a running loop. */
+int batcher_settle(struct batcher *, struct why *);
+/* The same without waiting: true when everything decided is durable (or never will be). */
+bool batcher_settled(struct batcher *);
+
+uint64_t batcher_durable(const struct batcher *);
+/* The append failed: nothing is acknowledged any more. */
+bool batcher_failed(const struct batcher *);
+const char *batcher_failure(const struct batcher *); /* the sentence; valid once failed */
+/* The append in flight has been running for more than STALL_MS. */
+bool batcher_stalled(const struct batcher *);
+
+struct batcher_figures {
+	uint64_t batches, steps, payload_bytes, expire_rounds;
+	uint64_t append_us_last, append_us_max;
+};
+void batcher_figures(const struct batcher *, struct batcher_figures *);
+
+#endif

@@ -77,7 +77,7 @@ slot_send(struct gate_post *p, struct post_slot *slot)
 	bool before = slot->due_ms != NOT_SENT;
 	int sent = raw_send(p->socket, &header, &part, 1);
 	if (sent > 0) {
-		slot->due_ms = clock_mono_ms() + slot->again_ms;
+		slot->due_ms = clock_steady_ms() + slot->again_ms;
 		slot->again_ms = slot->again_ms * 2 < POST_RESEND_MS_MAX ? slot->again_ms * 2 : POST_RESEND_MS_MAX;
 		p->resent += before;
 	} else if (sent == 0)
@@ -90,7 +90,7 @@ static int
 post_again(struct gate_post *p, struct why *why)
 {
 	uint64_t connections = nn_get_statistic(p->socket, NN_STAT_ESTABLISHED_CONNECTIONS);
-	int64_t now_ms = clock_mono_ms();
+	int64_t now_ms = clock_steady_ms();
 	if (connections != p->connections) {
 		for (uint32_t t = p->first; t != p->next; t++)
 			if (slot_of(p, t)->due_ms != NOT_SENT)
@@ -150,7 +150,7 @@ gate_post_send(struct gate_post *p, uint64_t number, const uint8_t *bytes, size_
 	slot->due_ms = NOT_SENT;
 	slot->again_ms = POST_RESEND_MS;
 	if (p->in_flight++ == 0)
-		p->heard_ms = clock_mono_ms();
+		p->heard_ms = clock_steady_ms();
 	/* An older one that no connection took yet goes first. */
 	return post_again(p, why) < 0 ? -1 : 1;
 }
@@ -177,7 +177,7 @@ look_overtaken(struct gate_post *p, const struct post_slot *answered)
 {
 	struct post_slot *oldest = slot_of(p, p->first);
 	if (oldest->again_ms == 2 * POST_RESEND_MS && answered->ticket - p->first >= POST_OVERTAKEN && oldest->due_ms != NOT_SENT)
-		oldest->due_ms = clock_mono_ms();
+		oldest->due_ms = clock_steady_ms();
 }
 
 static void
@@ -186,7 +186,7 @@ slot_answered(struct gate_post *p, struct post_slot *slot)
 	slot->waiting = false;
 	look_overtaken(p, slot);
 	p->in_flight--;
-	p->heard_ms = clock_mono_ms();
+	p->heard_ms = clock_steady_ms();
 	while (p->first != p->next && !slot_of(p, p->first)->waiting)
 		p->first++;
 }
@@ -227,14 +227,14 @@ post_silent(const struct gate_post *p, struct why *why)
 int
 gate_post_receive(struct gate_post *p, int timeout_ms, uint64_t *number, const uint8_t **reply, size_t *n, struct why *why)
 {
-	int64_t end_ms = clock_mono_ms() + timeout_ms;
+	int64_t end_ms = clock_steady_ms() + timeout_ms;
 	for (;;) {
 		int got = post_take(p, number, reply, n, why);
 		if (got != 0)
 			return got;
 		if (post_again(p, why) < 0)
 			return -1;
-		int64_t now_ms = clock_mono_ms(), left_ms = end_ms - now_ms;
+		int64_t now_ms = clock_steady_ms(), left_ms = end_ms - now_ms;
 		if (p->in_flight && now_ms - p->heard_ms >= POST_SILENCE_MS)
 			return post_silent(p, why);
 		if (left_ms <= 0)
@@ -264,7 +264,7 @@ first_ticket(void)
 {
 	uint32_t ticket = 0;
 	if (getentropy(&ticket, sizeof ticket) < 0)
-		ticket = (uint32_t)getpid() << 16 ^ (uint32_t)clock_mono_ms();
+		ticket = (uint32_t)getpid() << 16 ^ (uint32_t)clock_steady_ms();
 	return ticket & ~REQUEST_BIT;
 }
 

@@ -28,7 +28,7 @@ wait_for(const struct probe *probe, int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 	for (;;) {
-		int64_t left = probe->end_ms - clock_mono_ms();
+		int64_t left = probe->end_ms - clock_steady_ms();
 		int ready = poll(&p, 1, left > 0 ? (int)left : 0);
 		if (ready >= 0 || errno != EINTR)
 			return ready;
@@ -121,7 +121,7 @@ gate_probe(const char *host, uint16_t port, int timeout_ms, char address[PROBE_A
 		return -1;
 	}
 	for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
-		probe.end_ms = clock_mono_ms() + timeout_ms;
+		probe.end_ms = clock_steady_ms() + timeout_ms;
 		fd = probe_connect(&probe, a, &error);
 		if (fd >= 0)
 			inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)a->ai_addr)->sin_addr, number, sizeof number);

@@ -1,0 +1,150 @@
+#include "core/cells.h"
+
+#include "core/hash.h"
+
+#define relaxed memory_order_relaxed
+#define get(field) atomic_load_explicit(&(field), relaxed)
+#define set(field, value) atomic_store_explicit(&(field), (value), relaxed)
+
+/* Cells are walked by number elsewhere; a pause keeps a spinning reader polite to its sibling core. */
+static inline void
+pause_cpu(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+void
+cells_init(struct cells *cells, struct carve *c, uint32_t max, uint32_t skus_max, uint32_t locations_max)
+{
+	cells->max = max;
+	cells->at = carve(c, max, sizeof *cells->at);
+	cells->index.slots_n = index_slots(max);
+	cells->index.slots = carve(c, cells->index.slots_n, sizeof *cells->index.slots);
+	cells->sku_head = carve(c, skus_max, sizeof *cells->sku_head);
+	cells->sku_tail = carve(c, skus_max, sizeof *cells->sku_tail);
+	cells->location_head = carve(c, locations_max, sizeof *cells->location_head);
+	cells->location_tail = carve(c, locations_max, sizeof *cells->location_tail);
+}
+
+uint32_t
+cells_find(const struct cells *cells, uint32_t sku, uint32_t location)
+{
+	struct index_probe probe = index_first(&cells->index, hash_pair(sku, location));
+	for (;;) {
+		uint32_t n = index_next(&cells->index, &probe);
+		if (n == INDEX_NONE || (cells->at[n].sku == sku && cells->at[n].location == location))
+			return n;
+	}
+}
+
+uint32_t
+cells_count(const struct cells *cells)
+{
+	return atomic_load_explicit(&cells->count, memory_order_acquire);
+}
+
+/* Appends to a list in order of creation; release: a scan that follows the link finds the cell whole. */
+static void
+chain(struct cell *at, _Atomic uint32_t *head, uint32_t *tail, uint32_t n, bool of_sku)
+{
+	if (*tail == LINK_NONE)
+		atomic_store_explicit(head, n + 1, memory_order_release);
+	else if (of_sku)
+		atomic_store_explicit(&at[*tail - 1].next_of_sku, n + 1, memory_order_release);
+	else
+		atomic_store_explicit(&at[*tail - 1].next_of_location, n + 1, memory_order_release);
+	*tail = n + 1;
+}
+
+uint32_t
+cells_add(struct cells *cells, uint32_t sku, uint32_t location)
+{
+	uint32_t n = cells_count(cells);
+	ensure(n < cells->max);
+	cells->at[n].sku = sku;
+	cells->at[n].location = location;
+	index_put(&cells->index, hash_pair(sku, location), n);
+	chain(cells->at, &cells->sku_head[sku], &cells->sku_tail[sku], n, true);
+	chain(cells->at, &cells->location_head[location], &cells->location_tail[location], n, false);
+	atomic_store_explicit(&cells->count, n + 1, memory_order_release);
+	return n;
+}
+
+static void
+terms_copy(const struct cell *cell, struct cell_terms *t)
+{
+	uint64_t policy = get(cell->policy);
+	t->on_hand = get(cell->on_hand);
+	t->unsellable = get(cell->unsellable);
+	t->reserved = get(cell->reserved);
+	t->committed = get(cell->committed);
+	t->safety_stock = (int64_t)(policy & UINT32_MAX);
+	t->oversell_limit = (int64_t)(policy >> 32);
+}
+
+static void
+image_copy(const struct cell *cell, struct cell_image *image)
+{
+	struct cell_terms t;
+	terms_copy(cell, &t);
+	*image = (struct cell_image){
+		.on_hand = t.on_hand, .unsellable = t.unsellable, .reserved = t.reserved, .committed = t.committed,
+		.safety_stock = t.safety_stock, .oversell_limit = t.oversell_limit,
+		.promised = get(cell->promised), .inbound = get(cell->inbound),
+		.last_event_at = get(cell->last_event_at), .count_at = get(cell->count_at),
+		.sku = cell->sku, .location = cell->location,
+	};
+}
+
+void
+cell_load(const struct cell *cell, struct cell_image *image)
+{
+	image_copy(cell, image);
+	image->flags = cell->flags;
+	image->count_source = cell->count_source;
+	image->count_n = cell->flags & CELL_COUNT_BY_ID ? 0 : cell->count_key;
+}
+
+void
+cell_store(struct cell *cell, const struct cell_image *image, uint64_t seq)
+{
+	set(cell->seq, get(cell->seq) | 1);
+	atomic_thread_fence(memory_order_release);
+	set(cell->on_hand, image->on_hand);
+	set(cell->unsellable, image->unsellable);
+	set(cell->reserved, image->reserved);
+	set(cell->committed, image->committed);
+	set(cell->policy, (uint64_t)image->safety_stock | (uint64_t)image->oversell_limit << 32);
+	set(cell->promised, image->promised);
+	set(cell->inbound, image->inbound);
+	set(cell->last_event_at, image->last_event_at);
+	set(cell->count_at, image->count_at);
+	atomic_store_explicit(&cell->seq, seq * 2, memory_order_release);
+}
+
+/* One try of the sequence-lock protocol around `copy`; the reader's half of the argument in the header. */
+#define READ_STEADY(cell, seq_out, copy) \
+	do { \
+		uint64_t before = atomic_load_explicit(&(cell)->seq, memory_order_acquire); \
+		copy; \
+		atomic_thread_fence(memory_order_acquire); \
+		if (!(before & 1) && get((cell)->seq) == before) { \
+			seq_out = before / 2; \
+			return; \
+		} \
+		pause_cpu(); \
+	} while (1)
+
+void
+cell_read(const struct cell *cell, struct cell_terms *t)
+{
+	READ_STEADY(cell, t->seq, terms_copy(cell, t));
+}
+
+void
+cell_read_all(const struct cell *cell, struct cell_image *image, uint64_t *seq)
+{
+	READ_STEADY(cell, *seq, image_copy(cell, image));
+}

@@ -1,0 +1,109 @@
+/*
+ * cells.h: the table of cells (SKU x location): one hot cache line with the terms of ATS, one cold. Written by the engine's
+ * thread alone, read by any.
+ *
+ * C1 A cell never moves and is never removed; its number is dense, in order of creation.
+ * C2 seq = position of the last change x 2, + 1 while it is being written.
+ * C3 reserved, committed = the sums over the cell's open lines (D6); the list of open lines holds exactly those.
+ *
+ * Why a reader sees no torn cell: the writer sets the odd word (relaxed), a release fence, the fields (relaxed), then the even
+ * word with release. The reader loads the word with acquire, the fields relaxed, an acquire fence, the word again. If
+ * any field came from a later write, the fences order that write's odd word before the second load, which then differs. The
+ * same even word twice means all fields are of that write. A stale whole cell is harmless: the reader only says "at or past".
+ */
+#ifndef HOLDFAST_CORE_CELLS_H
+#define HOLDFAST_CORE_CELLS_H
+
+#include "core/base.h"
+#include "core/carve.h"
+#include "core/index.h"
+
+#define CELL_NONE UINT32_MAX
+#define LINK_NONE 0 /* links are number + 1 */
+
+/* Flag word. Bits kept for quotas, limits, waiters, inbound, kits: a plain cell has none and pays one test. */
+#define CELL_COUNTED     1u /* had a count */
+#define CELL_COUNT_BY_ID 2u /* the last count's event had a free id: count_key is a blob */
+#define CELL_FLOOR       4u /* deltas were dropped: floors_get() */
+
+struct cell {
+	/* hot */
+	_Atomic uint64_t seq;
+	_Atomic int64_t on_hand, unsellable, reserved, committed;
+	_Atomic uint64_t policy; /* safety stock, oversell limit << 32 */
+	uint32_t sku, location; /* written before the cell is published by the index */
+	uint32_t flags;
+	uint32_t lines_head; /* open lines, oldest first */
+	/* cold */
+	_Atomic int64_t promised, inbound;
+	_Atomic int64_t last_event_at, count_at; /* ms + 1; 0: none */
+	uint64_t count_key; /* n of the last count, or its id's blob */
+	uint32_t count_source, inbound_head;
+	_Atomic uint32_t next_of_sku, next_of_location; /* cells in order of creation */
+	uint32_t history_head; /* kept deltas, newest first */
+	uint32_t lines_tail;
+};
+_Static_assert(sizeof(struct cell) == 128, "a cell is two cache lines");
+
+/* A cell's value in the hand: what decide works on. */
+struct cell_image {
+	int64_t on_hand, unsellable, reserved, committed, promised, inbound;
+	int64_t safety_stock, oversell_limit;
+	int64_t last_event_at, count_at; /* ms + 1; 0: none */
+	uint64_t count_n;
+	struct bytes count_id; /* of the last count, when it had no n */
+	uint32_t count_source;
+	uint32_t sku, location, flags;
+};
+
+struct cells {
+	struct cell *at;
+	struct index index;
+	_Atomic uint32_t count; /* released when the cell is whole */
+	uint32_t max;
+	/* first and last cell (number + 1) of each SKU and location; heads are read by scans */
+	_Atomic uint32_t *sku_head, *location_head;
+	uint32_t *sku_tail, *location_tail;
+};
+
+/* Hot terms only, for readers. */
+struct cell_terms {
+	uint64_t seq; /* position */
+	int64_t on_hand, unsellable, reserved, committed, safety_stock, oversell_limit;
+};
+
+static inline int64_t
+qty_floor(int64_t q)
+{
+	return q > 0 ? q : 0;
+}
+
+/* D1 */
+static inline int64_t
+ats_of(int64_t on_hand, int64_t unsellable, int64_t reserved, int64_t committed, int64_t safety_stock, int64_t oversell_limit)
+{
+	return on_hand - qty_floor(unsellable) - reserved - committed - safety_stock + oversell_limit;
+}
+
+static inline int64_t
+cell_ats(const struct cell_image *c)
+{
+	return ats_of(c->on_hand, c->unsellable, c->reserved, c->committed, c->safety_stock, c->oversell_limit);
+}
+
+void cells_init(struct cells *, struct carve *, uint32_t max, uint32_t skus_max, uint32_t locations_max);
+/* Any thread. CELL_NONE: no such cell. */
+uint32_t cells_find(const struct cells *, uint32_t sku, uint32_t location);
+uint32_t cells_count(const struct cells *);
+/* A new cell, all 0, published. The caller knows that there is room and that it is new. */
+uint32_t cells_add(struct cells *, uint32_t sku, uint32_t location);
+/* Copies the value; on the engine's thread only. count_id is left empty. */
+void cell_load(const struct cell *, struct cell_image *);
+/* Publishes a value at a position. Links, flags and count keys are the engine's own and set outside. */
+void cell_store(struct cell *, const struct cell_image *, uint64_t seq);
+
+/* Readers: the hot terms; the cold instants too when image is not NULL. Any thread; retries while the cell is written. */
+void cell_read(const struct cell *, struct cell_terms *);
+void cell_read_all(const struct cell *, struct cell_image *, uint64_t *seq);
+
+#endif

@@ -1,0 +1,349 @@
+#include "core/reservations.h"
+
+#include "core/hash.h"
+
+void
+reservations_init(struct reservations *v, struct carve *c, uint32_t max, uint32_t extra_max)
+{
+	v->max = max;
+	v->extra_max = extra_max;
+	v->forgotten_created_at = -1;
+	v->at = carve(c, max, sizeof *v->at);
+	v->lines = carve(c, (uint64_t)max + extra_max, sizeof *v->lines);
+	v->index.slots_n = index_slots(max);
+	v->index.slots = carve(c, v->index.slots_n, sizeof *v->index.slots);
+}
+
+struct bytes
+reservation_id(const struct reservations *v, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX])
+{
+	const struct reservation *r = &v->at[slot];
+	if (r->id_n <= ID_INLINE)
+		return (struct bytes){ r->id, r->id_n };
+	blobs_get(v->blobs, r->id_blob, scratch, r->id_n);
+	return (struct bytes){ scratch, r->id_n };
+}
+
+uint32_t
+reservations_find(const struct reservations *v, struct bytes id)
+{
+	uint8_t scratch[NAME_BYTES_MAX];
+	struct index_probe probe = index_first(&v->index, hash_bytes(id));
+	for (;;) {
+		uint32_t slot = index_next(&v->index, &probe);
+		if (slot == INDEX_NONE || bytes_equal(reservation_id(v, slot, scratch), id))
+			return slot;
+	}
+}
+
+uint32_t
+reservations_next_slot(const struct reservations *v)
+{
+	return v->high < v->max ? v->high : v->finished_head - 1; /* 0 - 1: SLOT_NONE */
+}
+
+bool
+reservations_extra_room(const struct reservations *v, uint32_t slot, uint32_t lines)
+{
+	uint32_t back = v->at[slot].id_n ? v->at[slot].lines_n - 1 : 0;
+	return v->extra_max - v->extra_used + back >= lines;
+}
+
+/* ---- the finished list, in the links of the timers ---- */
+
+static void
+finished_append(struct reservations *v, uint32_t slot)
+{
+	struct timer *links = &v->at[slot].timer;
+	links->next = 0;
+	links->prev = v->finished_tail;
+	if (v->finished_tail)
+		v->at[v->finished_tail - 1].timer.next = slot + 1;
+	else
+		v->finished_head = slot + 1;
+	v->finished_tail = slot + 1;
+}
+
+static void
+finished_remove(struct reservations *v, uint32_t slot)
+{
+	struct timer *links = &v->at[slot].timer;
+	if (links->prev)
+		v->at[links->prev - 1].timer.next = links->next;
+	else
+		v->finished_head = links->next;
+	if (links->next)
+		v->at[links->next - 1].timer.prev = links->prev;
+	else
+		v->finished_tail = links->prev;
+	links->next = links->prev = 0;
+}
+
+/* ---- open lines of a cell ---- */
+
+static void
+open_append(struct reservations *v, uint32_t n)
+{
+	struct line *line = &v->lines[n];
+	struct cell *cell = &v->cells->at[line->cell];
+	line->cell_next = 0;
+	line->cell_prev = cell->lines_tail;
+	if (cell->lines_tail)
+		v->lines[cell->lines_tail - 1].cell_next = n + 1;
+	else
+		cell->lines_head = n + 1;
+	cell->lines_tail = n + 1;
+}
+
+static void
+open_remove(struct reservations *v, uint32_t n)
+{
+	struct line *line = &v->lines[n];
+	struct cell *cell = &v->cells->at[line->cell];
+	if (line->cell_prev)
+		v->lines[line->cell_prev - 1].cell_next = line->cell_next;
+	else
+		cell->lines_head = line->cell_next;
+	if (line->cell_next)
+		v->lines[line->cell_next - 1].cell_prev = line->cell_prev;
+	else
+		cell->lines_tail = line->cell_prev;
+}
+
+/* ---- lines ---- */
+
+static uint32_t
+extra_take(struct reservations *v)
+{
+	uint32_t n = v->extra_free;
+	if (n) {
+		v->extra_free = v->lines[n - 1].next;
+	} else {
+		ensure(v->extra_high < v->extra_max);
+		n = v->max + ++v->extra_high;
+	}
+	v->extra_used++;
+	return n - 1;
+}
+
+static uint32_t
+line_append(struct reservations *v, uint32_t slot, uint32_t cell)
+{
+	struct reservation *r = &v->at[slot];
+	uint32_t n = r->lines_n == 0 ? slot : extra_take(v);
+	v->lines[n] = (struct line){ .cell = cell, .slot = slot };
+	if (r->lines_n++ > 0)
+		v->lines[r->last_line].next = n + 1;
+	r->last_line = n;
+	return n;
+}
+
+static void
+line_set(struct reservations *v, uint32_t n, const struct line_record *to)
+{
+	struct line *line = &v->lines[n];
+	bool was_open = line->held + line->committed > 0, is_open = to->held + to->committed > 0;
+	ensure(line->cell == to->cell);
+	line->granted = to->granted;
+	line->held = to->held;
+	line->committed = to->committed;
+	line->fulfilled = to->fulfilled;
+	line->released = to->released;
+	line->expired = to->expired;
+	line->handed_over = to->handed_over;
+	line->origin = to->origin;
+	if (is_open && !was_open)
+		open_append(v, n);
+	else if (was_open && !is_open)
+		open_remove(v, n);
+}
+
+void
+reservation_load(const struct reservations *v, uint32_t slot, struct reservation_record *record, struct line_record lines[LINES_MAX],
+    uint8_t id_scratch[NAME_BYTES_MAX])
+{
+	const struct reservation *r = &v->at[slot];
+	*record = (struct reservation_record){
+		.slot = slot, .id = reservation_id(v, slot, id_scratch), .flags = r->flags & ~(RESERVATION_TIMED | RESERVATION_FINISHED),
+		.channel = r->channel, .created_at = r->created_at, .expires_at = r->expires_at, .ttl_ms = r->ttl_ms,
+		.first_seq = r->first_seq, .digest = r->digest, .lines_n = r->lines_n, .lines = lines,
+	};
+	uint32_t n = slot;
+	for (uint32_t i = 0; i < r->lines_n; i++, n = v->lines[n].next - 1) {
+		const struct line *l = &v->lines[n];
+		lines[i] = (struct line_record){ l->cell, l->granted, l->held, l->committed, l->fulfilled, l->released, l->expired,
+			l->handed_over, l->origin };
+	}
+}
+
+struct bytes
+reservation_extra(const struct reservations *v, uint32_t slot, uint8_t *scratch)
+{
+	const struct reservation *r = &v->at[slot];
+	if (r->extra_n == 0)
+		return (struct bytes){ NULL, 0 };
+	blobs_get(v->blobs, r->extra, scratch, r->extra_n);
+	return (struct bytes){ scratch, r->extra_n };
+}
+
+enum reservation_state
+reservation_state(const struct reservation_record *r)
+{
+	uint64_t units[RESERVATION_EXPIRED + 1] = { 0 };
+	for (uint32_t i = 0; i < r->lines_n; i++) {
+		const struct line_record *l = &r->lines[i];
+		units[RESERVATION_HELD] += l->held;
+		units[RESERVATION_COMMITTED] += l->committed;
+		units[RESERVATION_FULFILLED] += l->fulfilled;
+		units[RESERVATION_HANDED_OVER] += l->handed_over;
+		units[RESERVATION_RELEASED] += l->released;
+	}
+	enum reservation_state state = RESERVATION_HELD;
+	while (state < RESERVATION_EXPIRED && units[state] == 0)
+		state++;
+	return state;
+}
+
+/* ---- evolve ---- */
+
+/* Forgets the finished reservation in a slot that is wanted again (V1). */
+static void
+forget(struct reservations *v, uint32_t slot)
+{
+	uint8_t scratch[NAME_BYTES_MAX];
+	struct reservation *r = &v->at[slot];
+	ensure(r->flags & RESERVATION_FINISHED);
+	finished_remove(v, slot);
+	index_remove(&v->index, hash_bytes(reservation_id(v, slot, scratch)), slot);
+	blobs_free(v->blobs, r->id_blob);
+	blobs_free(v->blobs, r->extra);
+	uint32_t n = v->lines[slot].next;
+	for (uint32_t i = 1; i < r->lines_n; i++) {
+		uint32_t next = v->lines[n - 1].next;
+		v->lines[n - 1] = (struct line){ .slot = SLOT_NONE, .next = v->extra_free };
+		v->extra_free = n;
+		v->extra_used--;
+		n = next;
+	}
+	if (r->created_at > v->forgotten_created_at)
+		v->forgotten_created_at = r->created_at;
+	*r = (struct reservation){ 0 };
+}
+
+static void
+adopt(struct reservations *v, const struct reservation_record *record)
+{
+	struct reservation *r = &v->at[record->slot];
+	r->id_n = (uint8_t)record->id.n;
+	if (record->id.n <= ID_INLINE)
+		memcpy(r->id, record->id.at, record->id.n);
+	else
+		r->id_blob = blobs_put(v->blobs, record->id.at, record->id.n);
+	index_put(&v->index, hash_bytes(record->id), record->slot);
+	if (record->slot >= v->high)
+		v->high = record->slot + 1;
+}
+
+static void
+extra_set(struct reservations *v, struct reservation *r, struct bytes extra)
+{
+	if (extra.n == 0 && r->extra_n == 0)
+		return;
+	blobs_free(v->blobs, r->extra);
+	r->extra = blobs_put(v->blobs, extra.at, extra.n);
+	r->extra_n = extra.n;
+}
+
+void
+reservation_evolve(struct reservations *v, uint64_t seq, const struct reservation_record *record)
+{
+	uint8_t scratch[NAME_BYTES_MAX];
+	uint32_t slot = record->slot;
+	struct reservation *r = &v->at[slot];
+	if (r->id_n && !bytes_equal(reservation_id(v, slot, scratch), record->id))
+		forget(v, slot);
+	bool fresh = r->id_n == 0;
+	if (fresh)
+		adopt(v, record);
+	if (r->flags & RESERVATION_TIMED)
+		timers_remove(v->timers, slot);
+	bool was_open = !fresh && !(r->flags & RESERVATION_FINISHED);
+	uint64_t held = 0, committed = 0;
+	uint32_t n = slot;
+	for (uint32_t i = 0; i < record->lines_n; i++) {
+		const struct line_record *to = &record->lines[i];
+		n = i == 0 && !fresh ? slot : i < r->lines_n ? v->lines[n].next - 1 : line_append(v, slot, to->cell);
+		line_set(v, n, to);
+		held += to->held;
+		committed += to->committed;
+	}
+	extra_set(v, r, record->extra);
+	r->seq = seq;
+	r->first_seq = record->first_seq;
+	r->digest = record->digest;
+	r->created_at = record->created_at;
+	r->expires_at = record->expires_at;
+	r->ttl_ms = (uint32_t)record->ttl_ms;
+	r->channel = (uint16_t)record->channel;
+	uint8_t keep = r->flags & RESERVATION_FINISHED;
+	r->flags = (uint8_t)record->flags | keep;
+	if (held) {
+		r->flags |= RESERVATION_TIMED;
+		timers_put(v->timers, slot);
+	}
+	bool is_open = held + committed > 0;
+	ensure(!(keep && is_open)); /* the end of a reservation is final */
+	v->open += (uint32_t)is_open - (uint32_t)was_open;
+	if (!is_open && !keep) {
+		r->flags |= RESERVATION_FINISHED;
+		finished_append(v, slot);
+	}
+}
+
+/* ---- recovery ---- */
+
+/* Merge sort of the finished list by position, in its own links: no memory to ask for. */
+static uint32_t
+merge(struct reservations *v, uint32_t a, uint32_t b)
+{
+	uint32_t head = 0, *link = &head;
+	while (a && b) {
+		uint32_t *first = v->at[a - 1].seq <= v->at[b - 1].seq ? &a : &b;
+		*link = *first;
+		link = &v->at[*first - 1].timer.next;
+		*first = *link;
+	}
+	*link = a ? a : b;
+	return head;
+}
+
+static void
+finished_sort(struct reservations *v)
+{
+	uint32_t runs[33] = { 0 };
+	for (uint32_t slot = v->finished_head, next; slot; slot = next) {
+		next = v->at[slot - 1].timer.next;
+		v->at[slot - 1].timer.next = 0;
+		uint32_t run = slot, i = 0;
+		for (; runs[i]; i++) {
+			run = merge(v, runs[i], run);
+			runs[i] = 0;
+		}
+		runs[i] = run;
+	}
+	uint32_t all = 0;
+	for (uint32_t i = 0; i < 33; i++)
+		all = all && runs[i] ? merge(v, runs[i], all) : all ? all : runs[i];
+	v->finished_head = all;
+	v->finished_tail = 0;
+	for (uint32_t slot = all; slot; slot = v->at[slot - 1].timer.next) {
+		v->at[slot - 1].timer.prev = v->finished_tail;
+		v->finished_tail = slot;
+	}
+}
+
+void
+reservations_load_done(struct reservations *v)
+{
+	finished_sort(v);
+}

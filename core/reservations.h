@@ -1,0 +1,89 @@
+/*
+ * reservations.h: reservations and their lines: a slab of dense slots, an index by id, the list of finished ones.
+ *
+ * V1 Slots below `high` are used: open or finished. A new reservation takes slot `high`, or when all are used the
+ *    oldest finished one (D14). Nothing else ever frees a slot.
+ * V2 Line number `slot` is the first line of reservation `slot`; further lines come from the numbers behind reservations_max.
+ * V3 A line is in its cell's list of open lines exactly while held + committed > 0.
+ * V4 A reservation is in the timers exactly while a unit is held, in the finished list exactly while no unit is held or committed.
+ *
+ * The engine's thread only. Changes come through reservation_evolve() alone.
+ */
+#ifndef HOLDFAST_CORE_RESERVATIONS_H
+#define HOLDFAST_CORE_RESERVATIONS_H
+
+#include "core/blobs.h"
+#include "core/cells.h"
+#include "core/record.h"
+#include "core/timers.h"
+
+#define SLOT_NONE INDEX_NONE
+#define ID_INLINE 36 /* a UUID's text; longer ids go to a blob */
+
+struct line {
+	uint32_t cell, slot;
+	uint32_t next; /* line of the same reservation, number + 1 */
+	uint32_t cell_next, cell_prev; /* open lines of the cell, number + 1 */
+	uint32_t granted, held, committed, fulfilled, released, expired, handed_over;
+	uint32_t origin;
+};
+
+struct reservation {
+	struct timer timer; /* or the links of the finished list */
+	int64_t expires_at;
+	int64_t created_at;
+	uint64_t seq, first_seq;
+	uint64_t digest;
+	uint32_t ttl_ms;
+	uint32_t lines_n, last_line; /* number of the last line */
+	uint32_t extra, extra_n; /* blob: owner and refs */
+	uint32_t id_blob;
+	uint16_t channel; /* id + 1 */
+	uint8_t flags; /* RESERVATION_... | the two below */
+	uint8_t id_n; /* 0: never used */
+	uint8_t id[ID_INLINE];
+};
+_Static_assert(sizeof(struct reservation) + sizeof(struct line) + 11 <= 192, "memory of an open one-line reservation, all told");
+
+/* Flags that evolve keeps for itself, above the record's. */
+#define RESERVATION_TIMED    64u
+#define RESERVATION_FINISHED 128u
+
+struct reservations {
+	struct reservation *at;
+	struct line *lines;
+	struct index index;
+	uint32_t max, extra_max;
+	uint32_t high; /* slots ever used */
+	uint32_t open;
+	uint32_t finished_head, finished_tail; /* slot + 1, oldest first */
+	uint32_t extra_high, extra_free, extra_used; /* extra lines: ever used, free list (number + 1), in use */
+	int64_t forgotten_created_at; /* of the youngest forgotten; -1: none */
+	struct timers *timers;
+	struct blobs *blobs;
+	struct cells *cells;
+};
+
+void reservations_init(struct reservations *, struct carve *, uint32_t max, uint32_t extra_max);
+/* SLOT_NONE: unknown. */
+uint32_t reservations_find(const struct reservations *, struct bytes id);
+/* The id's bytes; `scratch` holds them when they are in a blob. */
+struct bytes reservation_id(const struct reservations *, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX]);
+/* The slot a new reservation would take; SLOT_NONE: all are open. Changes nothing. */
+uint32_t reservations_next_slot(const struct reservations *);
+/* Room for so many more extra lines, if `slot` is overwritten. */
+bool reservations_extra_room(const struct reservations *, uint32_t slot, uint32_t lines);
+
+/* The record as it stands, lines into scratch, extra left empty (reservation_extra() copies it). */
+void reservation_load(const struct reservations *, uint32_t slot, struct reservation_record *, struct line_record lines[LINES_MAX],
+    uint8_t id_scratch[NAME_BYTES_MAX]);
+struct bytes reservation_extra(const struct reservations *, uint32_t slot, uint8_t *scratch);
+/* D15, from a record. */
+enum reservation_state reservation_state(const struct reservation_record *);
+
+/* Applies a record. The caller checked the room; cannot fail. */
+void reservation_evolve(struct reservations *, uint64_t seq, const struct reservation_record *);
+/* After all image records: brings the finished list into the order of their positions and finds the free extra lines. */
+void reservations_load_done(struct reservations *);
+
+#endif

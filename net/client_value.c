@@ -205,8 +205,8 @@ hf_begin(struct hf *hf, const char *method)
 	hf->number = hf->number == UINT32_MAX ? 1 : hf->number + 1;
 	msgpack_packer p = packer(hf);
 	msgpack_pack_array(&p, 4);
-	msgpack_pack_fix_uint8(&p, 0);
-	msgpack_pack_uint32(&p, hf->number);
+	msgpack_pack_uint8(&p, 0);
+	msgpack_pack_fix_uint32(&p, hf->number);
 	hf_put_str(hf, method);
 	hf->params = hf->out.used;
 }

@@ -1,0 +1,46 @@
+/*
+ * codec_params.h: from the params of a request, and from one stock event, to a struct command. The shapes that command.h
+ * promises the engine (lengths, UTF-8, counts, integer ranges) are checked here and nowhere else.
+ *
+ * Each params_x() stands behind the head of the params array, which has params_n members. STATUS_OK: *command is filled; its
+ * strings are borrowed from the message, its lists from the space. Otherwise the refusal, worded in space->text.
+ * Nothing is allocated. A space belongs to one thread and one message at a time.
+ */
+#ifndef HOLDFAST_NET_CODEC_PARAMS_H
+#define HOLDFAST_NET_CODEC_PARAMS_H
+
+#include "core/command.h"
+#include "net/codec_read.h"
+
+struct decode_space {
+	char text[192];
+	struct asked_line lines[LINES_ASKED_MAX];
+	struct policy_cell cells[CELLS_POLICY_MAX];
+	struct bytes members[GROUP_MEMBERS_MAX];
+};
+
+/* Words a refusal: always STATUS_BAD_REQUEST. */
+enum status params_refuse(struct decode_space *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* low <= params_n <= high, or a refusal that says so. */
+enum status params_count(struct decode_space *, uint32_t params_n, uint32_t low, uint32_t high);
+/* One string under `what`, at most `most` bytes (D7). */
+enum status params_text(struct decode_space *, struct reader *, const char *what, uint32_t most, struct bytes *);
+
+enum status params_reserve(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_commit(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_release(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_fulfil(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_extend(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_pin(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_move(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+/* The value under `set`, one map. *empty: it asks for nothing. */
+enum status params_policy_set(struct reader *, struct decode_space *, struct command *, bool *empty);
+
+/*
+ * One stock event, any object. Always fills *event; what is wrong with it is event->defect. An event without an identity
+ * has an empty source. event->raw is its own bytes, of any length: the caller refuses what is longer than EVENT_BYTES_MAX.
+ * false: the bytes end inside it.
+ */
+bool event_decode(struct reader *, struct event_command *event);
+
+#endif

@@ -74,7 +74,7 @@ $(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
-$(benches): $(B)/holdfast-%: $(B)/bench/%.o $(archives)
+$(benches): $(B)/holdfast-%: $(B)/bench/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 $(tests): $(B)/tests/%: $(B)/tests/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm

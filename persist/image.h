@@ -29,21 +29,43 @@ struct image *image_open(const char *dir, uint64_t map_bytes, struct why *);
 void image_close(struct image *);
 void image_meta(const struct image *, struct image_meta *);
 
+/* What a check of the whole image found out. */
+struct image_findings {
+	bool exists; /* false: no image, or one that never had a commit; the rest is 0 then */
+	struct image_meta meta;
+	uint64_t records_of_kind[ENTRY_KIND_END];
+	uint64_t bytes; /* of the file */
+	uint64_t pages_used, pages_free, pages_lost; /* lost: in no tree and not free; harmless */
+};
+
 /*
- * Checks every record, the sum and LMDB's own pages in a child process, since LMDB may crash on a damaged page. Call it
- * before image_open and before any thread exists. 0: sound (or no image yet); -1: why says what is damaged.
+ * Checks every record, the sum and LMDB's own pages (pages.h says which damage is found) in a child process, since LMDB may
+ * crash on a damaged page. Call it before image_open and before any thread exists. 0: sound (or no image yet); -1: why says
+ * what is damaged. Nobody may write the image meanwhile.
  */
 int image_verify(const char *dir, struct why *);
+/* The same, and what was found up to the damage. */
+int image_inspect(const char *dir, struct image_findings *, struct why *);
 
 /* Calls each record in key order (the order of recovery). each returns NULL or a sentence, which ends the walk. -1: why. */
 int image_load(struct image *, const char *(*each)(void *context, uint64_t seq, const struct entry_bytes *), void *context, struct why *);
 
-/* Collects a batch's entries, coalesced per key, in memory. -1: the payload is damaged. */
+/*
+ * Collects a batch's entries, coalesced per key, in memory. -1: the payload is damaged, or does not follow the last one, or
+ * memory is out; the image then takes and commits nothing more until it is opened again (half a batch is no fold).
+ */
 int image_collect(struct image *, const struct log_batch *, struct why *);
 uint64_t image_collected(const struct image *); /* records waiting */
+uint64_t image_collected_bytes(const struct image *); /* memory that their bodies take */
+uint64_t image_collected_seq(const struct image *); /* collected up to; never below the meta's seq */
 /* Writes what was collected, sorted, in one transaction. -1: why (map full, disk full); what was collected is kept. */
 int image_commit(struct image *, struct why *);
-/* A compact copy of the image into the existing folder `to` (restore point; read transaction). -1: why. */
-int image_copy(struct image *, const char *to, struct why *);
+/*
+ * A compact copy of the image in the folder `to` (made when missing), checked whole before it takes the place of an earlier
+ * copy: a restore point. *meta (may be NULL) is the copy's. Reads in a transaction of its own. -1: why; an earlier copy stays.
+ */
+int image_copy(struct image *, const char *to, struct image_meta *meta, struct why *);
+/* Puts the copy in folder `from` in the place of DIR/image, checked first. The image must not be open. -1: why. */
+int image_restore(const char *dir, const char *from, struct why *);
 
 #endif

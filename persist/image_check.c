@@ -1,0 +1,124 @@
+/*
+ * image_check.c: the check of a whole image in a child process (image_verify, image_inspect). pages.c follows no offset that it
+ * has not checked; the child is there for what it does not see, above all LMDB's own opening and a file that the disk fails to
+ * read (SIGBUS). The parent trusts nothing but a whole answer.
+ */
+#include "persist/image_private.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A check reads each byte once; slower than this is a loop, and ends the child. */
+#define CHECK_BYTES_PER_SECOND (UINT64_C(4) << 20)
+#define CHECK_SECONDS_MIN      60
+
+int64_t
+image_file_bytes(struct disk *disk, const char *name)
+{
+	int file = disk->calls->open(disk, name, 0);
+	if (file < 0)
+		return -1;
+	int64_t bytes = disk->calls->size(disk, file);
+	disk->calls->close(disk, file);
+	return bytes;
+}
+
+struct answer {
+	int sound;
+	struct image_findings found;
+	struct why why;
+};
+
+/* The child: bounded time, no core file, gone when its parent is (it holds a copy of the folder's lock). */
+_Noreturn static void
+check_child(int out, const char *path, uint64_t bytes)
+{
+	struct answer a = { .sound = -1 };
+	struct rlimit none = { 0, 0 }, seconds;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	seconds.rlim_cur = seconds.rlim_max = CHECK_SECONDS_MIN + bytes / CHECK_BYTES_PER_SECOND;
+	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_CPU, &seconds);
+	a.sound = image_check_mapped(path, bytes, &a.found, &a.why);
+	/* Shorter than PIPE_BUF, so written whole. */
+	_Static_assert(sizeof(a) <= 4096, "an answer fits in one write of a pipe");
+	_exit(write(out, &a, sizeof(a)) == (ssize_t)sizeof(a) ? 0 : 1);
+}
+
+/* Runs the check in a child. What counts is a whole answer: a child that crashed on a page has given none. */
+static int
+check_forked(const char *path, uint64_t bytes, struct answer *a, struct why *why)
+{
+	int ends[2], status = 0;
+	if (pipe(ends) < 0)
+		return image_fail(why, "cannot make a pipe to check the image: %s", strerror(errno));
+	pid_t child = fork();
+	if (child == 0) {
+		close(ends[0]);
+		check_child(ends[1], path, bytes);
+	}
+	close(ends[1]);
+	ssize_t n;
+	do
+		n = read(ends[0], a, sizeof(*a));
+	while (n < 0 && errno == EINTR);
+	close(ends[0]);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n == (ssize_t)sizeof(*a))
+		return 0;
+	a->found = (struct image_findings){ .exists = true, .bytes = bytes };
+	if (child < 0)
+		return image_fail(why, "cannot start a process to check the image: %s", strerror(errno));
+	return image_fail(why, "image %.250s is damaged: the process that read it ended by signal %d", path,
+	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+/*
+ * A file that is no longer than its meta pages holds no record. Without a whole tree behind them it was never committed to;
+ * whether the journal can do without an image is recovery's question.
+ */
+static int
+inspect_file(struct disk *disk, const char *path, struct image_findings *found, struct why *why)
+{
+	struct answer a = { 0 };
+	int64_t bytes = image_file_bytes(disk, IMAGE_NAME);
+	if (bytes < 0 && errno == ENOENT)
+		return 0;
+	if (bytes < 0)
+		return image_fail(why, "image %s: cannot be looked at: %s", path, strerror(errno));
+	if ((uint64_t)bytes <= IMAGE_EMPTY_BYTES)
+		return 0;
+	int rc = check_forked(path, (uint64_t)bytes, &a, why);
+	*found = a.found;
+	if (rc == 0 && a.sound < 0)
+		*why = a.why;
+	return rc < 0 || a.sound < 0 ? -1 : 0;
+}
+
+int
+image_inspect(const char *dir, struct image_findings *found, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	*found = (struct image_findings){ 0 };
+	if (image_path(path, dir, IMAGE_NAME, why) < 0)
+		return -1;
+	struct disk *disk = disk_posix_open(dir, why);
+	if (disk == NULL)
+		return -1;
+	int sound = inspect_file(disk, path, found, why);
+	disk->calls->end(disk);
+	return sound;
+}
+
+int
+image_verify(const char *dir, struct why *why)
+{
+	struct image_findings found;
+	return image_inspect(dir, &found, why);
+}

@@ -1,0 +1,69 @@
+/*
+ * image_copy.c: restore points: a compact copy of the image elsewhere, and the way back. A copy takes its name only after every
+ * record of it was checked and the file is durable, so that what carries the name `image` is always whole.
+ */
+#include "persist/image_private.h"
+
+#include <errno.h>
+
+static int
+sync_file(struct disk *disk, const char *name)
+{
+	int file = disk->calls->open(disk, name, 0);
+	if (file < 0)
+		return -1;
+	int rc = disk->calls->sync(disk, file);
+	int error = errno;
+	disk->calls->close(disk, file);
+	errno = error;
+	return rc;
+}
+
+/* Copies into the folder behind `disk` under the new name, checks and syncs it, then gives it its name. */
+static int
+copy_checked(struct image *im, struct disk *disk, const char *path, struct image_meta *meta, struct why *why)
+{
+	struct image_findings found;
+	if (disk->calls->remove(disk, IMAGE_NEW_NAME) < 0 && errno != ENOENT)
+		return image_fail(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
+	if (image_copy_compact(im, path, why) < 0)
+		return -1;
+	int64_t bytes = image_file_bytes(disk, IMAGE_NEW_NAME);
+	if (bytes < 0 || sync_file(disk, IMAGE_NEW_NAME) < 0)
+		return image_fail(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
+	if (image_check_mapped(path, (uint64_t)bytes, &found, why) < 0)
+		return -1;
+	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
+		return image_fail(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));
+	if (meta != NULL)
+		*meta = found.meta;
+	return 0;
+}
+
+int
+image_copy(struct image *im, const char *to, struct image_meta *meta, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
+		return -1;
+	struct disk *disk = disk_posix_open(to, why);
+	if (disk == NULL)
+		return -1;
+	int rc = copy_checked(im, disk, path, meta, why);
+	if (rc < 0)
+		disk->calls->remove(disk, IMAGE_NEW_NAME);
+	disk->calls->end(disk);
+	return rc;
+}
+
+int
+image_restore(const char *dir, const char *from, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	if (image_verify(from, why) < 0 || image_path(path, from, IMAGE_NAME, why) < 0)
+		return -1;
+	struct image *copy = image_open_still(path, why);
+	int rc = copy == NULL ? -1 : image_copy(copy, dir, NULL, why);
+	image_close(copy);
+	return rc;
+}

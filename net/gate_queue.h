@@ -1,0 +1,75 @@
+/*
+ * gate_queue.h: the messages a gate has taken and not yet answered, in the order they came, and the last answers it gave.
+ *
+ *          add             written whole                answer                   room needed
+ *   (free) ----> QUEUED -----------------> SENT --------------> ANSWERED ----------------------> (free)
+ *                  ^                         |
+ *                  +-------------------------+  connection lost, or refused for now
+ *
+ * Numbers only grow: kept <= first <= next. [kept, first) are all ANSWERED; [first, next) holds the unanswered ones, at most
+ * GATE_MESSAGES_MAX of them and (but for the last one taken) GATE_BYTES_MAX bytes. A number's low 32 bits are its msgid.
+ *
+ * Why answers are kept: nanomsg drops an answer whose connection is full, silently, and the client asks again. A request that comes
+ * again (same request number, same bytes) while the first is unanswered takes the first one's place; when it was answered on the same
+ * connection it gets the same answer once more. Without this it would be posted twice: right, but "duplicate" instead of "applied".
+ */
+#ifndef HOLDFAST_NET_GATE_QUEUE_H
+#define HOLDFAST_NET_GATE_QUEUE_H
+
+#include "core/base.h"
+#include "net/gate_frame.h"
+#include "net/gate_raw.h"
+
+#define GATE_MESSAGES_MAX 2048 /* unanswered; at the limit the gate takes no message from nanomsg: clients wait */
+#define GATE_BYTES_MAX ((size_t)64 << 20) /* unanswered bytes; the same */
+#define GATE_SLOTS (2 * GATE_MESSAGES_MAX) /* unanswered and kept together */
+#define GATE_KEPT_BYTES_MAX ((size_t)8 << 20) /* of kept answers; the oldest are forgotten */
+
+enum gate_request_state { REQUEST_QUEUED, REQUEST_SENT, REQUEST_ANSWERED };
+
+struct gate_request {
+	enum gate_request_state state;
+	struct raw_header header;
+	uint64_t digest; /* of the request number and the message */
+	uint64_t next_alike; /* the next older number in the same bucket + 1; 0: none */
+	uint32_t head_n; /* QUEUED, SENT: what stands before the message in its request to the server */
+	uint8_t head[FRAME_HEAD_BYTES_MAX];
+	uint8_t *message; /* QUEUED, SENT: owned, from raw_receive() */
+	size_t n;
+	uint8_t *answer; /* ANSWERED: owned, malloc; NULL: none kept */
+	size_t answer_n;
+};
+
+struct gate_queue {
+	uint64_t kept, first, next;
+	uint32_t unanswered;
+	size_t bytes, kept_bytes;
+	struct gate_request *slots; /* GATE_SLOTS; number % GATE_SLOTS */
+	uint64_t *buckets; /* GATE_SLOTS heads by digest: number + 1 */
+};
+
+/* -1: no memory. */
+int gate_queue_init(struct gate_queue *);
+void gate_queue_fini(struct gate_queue *);
+
+static inline struct gate_request *
+gate_queue_at(struct gate_queue *q, uint64_t number)
+{
+	return &q->slots[number % GATE_SLOTS];
+}
+
+/* May another message be taken? */
+bool gate_queue_room(const struct gate_queue *);
+/* Keeps the message (from raw_receive()) as QUEUED; needs room. The kept answers give way. */
+void gate_queue_add(struct gate_queue *, const struct raw_header *, uint8_t *message, size_t n, bool wrap);
+/*
+ * The same request, when it is here already: unanswered (its answer will now go to this header) or answered on this connection
+ * (its answer is kept). NULL: it is new.
+ */
+struct gate_request *gate_queue_find(struct gate_queue *, const struct raw_header *, const uint8_t *message, size_t n);
+/* The unanswered request a reply of the server belongs to, and its number; NULL: none, or it was not sent. */
+struct gate_request *gate_queue_sent(struct gate_queue *, uint32_t msgid, uint64_t *number);
+/* Keeps the answer (copied) when memory and bounds allow, frees the message. */
+void gate_queue_answered(struct gate_queue *, struct gate_request *, const struct raw_part *, int parts_n);
+
+#endif

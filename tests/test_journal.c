@@ -1,0 +1,199 @@
+/*
+ * test_journal.c: what the journal does when nothing breaks: append, read, roll, recycle, claim, close. Crashes are in
+ * test_journal_crash.c, damaged bytes in test_journal_damage.c.
+ */
+#include "tests/check.h"
+#include "tests/journal_rig.h"
+#include "tests/sim_disk.h"
+
+#include "persist/crc32c.h"
+#include "persist/journal_format.h"
+
+#define KIB (UINT64_C(1) << 10)
+
+static void
+checksum_is_castagnoli_and_chains(void)
+{
+	uint8_t bytes[1000];
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 13);
+	check_equal(crc32c(0, "123456789", 9), 0xe3069283);
+	check_equal(crc32c_slow(0, "123456789", 9), 0xe3069283);
+	for (size_t from = 0; from < 9; from++)
+		for (size_t n = 0; n < sizeof bytes - from; n += 1 + n / 16)
+			check_equal(crc32c(5, bytes + from, n), crc32c_slow(5, bytes + from, n));
+	check_equal(crc32c(crc32c(0, bytes, 333), bytes + 333, 667), crc32c(0, bytes, 1000));
+}
+
+static void
+what_is_appended_is_read_back(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct why why;
+	struct log *log = rig_open(disk, 64 * KIB, &tail, &why);
+	uint64_t last = 0;
+
+	check(log);
+	check_equal(tail.epoch, 1);
+	check_equal(tail.last_seq, 0);
+	check_equal(tail.oldest_seq, 1);
+	check_equal(rig_append(log, 1, &last, 200, 9000), LOG_DURABLE);
+	struct rig_read read = rig_read(log, 0, 9000);
+	check(!read.wrong && !read.damaged);
+	check_equal(read.batches, 200);
+	check_equal(read.first, 1);
+	check_equal(read.last, last);
+	struct rig_read from_middle = rig_read(log, last / 2, 9000);
+	check(!from_middle.wrong && !from_middle.damaged);
+	check(from_middle.first <= last / 2 && from_middle.first > last / 2 - 3);
+	check_equal(from_middle.last, last);
+	struct journal_status status;
+	journal_status(log, &status);
+	check(status.segments > 10);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static void
+batch_of_eight_mebibytes_goes_through_a_real_disk(void)
+{
+	char path[] = "/tmp/test_journal_XXXXXX";
+	struct why why;
+	struct log_tail tail;
+	check(mkdtemp(path));
+	struct disk *disk = disk_posix_open(path, &why);
+	check(disk);
+	struct log *log = rig_open(disk, UINT64_C(12) << 20, &tail, &why);
+	check(log);
+	uint64_t last = 0;
+	uint8_t *payload = malloc(JOURNAL_PAYLOAD_BYTES_MAX);
+	check(payload);
+	for (size_t i = 0; i < JOURNAL_PAYLOAD_BYTES_MAX; i++)
+		payload[i] = (uint8_t)(i * i >> 7);
+	for (int i = 0; i < 3; i++) {
+		struct log_batch batch = { .epoch = 1, .first_seq = ++last, .steps = 1, .stamp_ms = 5, .payload = payload,
+			.payload_n = JOURNAL_PAYLOAD_BYTES_MAX - (size_t)i };
+		check_equal(log->calls->append(log, &batch, &why), LOG_DURABLE);
+	}
+	bool gone;
+	struct log_reader *reader = log->calls->read_open(log, 1, &gone, &why);
+	struct log_batch batch;
+	check(reader);
+	for (int i = 0; i < 3; i++) {
+		check_equal(log->calls->read_next(reader, last, &batch, &why), 1);
+		check_equal(batch.payload_n, JOURNAL_PAYLOAD_BYTES_MAX - (size_t)i);
+		check(memcmp(batch.payload, payload, batch.payload_n) == 0);
+	}
+	check_equal(log->calls->read_next(reader, last, &batch, &why), 0);
+	log->calls->read_close(reader);
+	log->calls->close(log);
+	struct log *second;
+	struct disk *other = disk_posix_open(path, &why);
+	check(other);
+	second = rig_open(other, UINT64_C(12) << 20, &tail, &why);
+	check(second == NULL); /* the first disk still holds the lock */
+	check(strstr(why.text, "another server"));
+	disk->calls->end(disk);
+	second = rig_open(other, UINT64_C(12) << 20, &tail, &why);
+	check(second);
+	check_equal(tail.last_seq, 3);
+	check(tail.closed_cleanly);
+	second->calls->close(second);
+	other->calls->end(other);
+	free(payload);
+	char command[64];
+	snprintf(command, sizeof command, "rm -r %s", path);
+	check_equal(system(command), 0);
+}
+
+static void
+epoch_rises_with_every_claim_and_older_epochs_are_fenced(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct why why;
+	uint64_t last = 0;
+
+	for (uint64_t epoch = 1; epoch <= 6; epoch++) {
+		struct log *log = rig_open(disk, 64 * KIB, &tail, &why);
+		check(log);
+		check_equal(tail.epoch, epoch);
+		check_equal(tail.last_seq, last);
+		if (epoch > 1) {
+			uint64_t unmoved = last;
+			check_equal(rig_append(log, epoch - 1, &unmoved, 1, 100), LOG_FENCED);
+			check_equal(unmoved, last);
+		}
+		if (epoch % 2)
+			check_equal(rig_append(log, epoch, &last, 3, 100), LOG_DURABLE);
+		log->calls->close(log);
+		sim_disk_kill(disk);
+	}
+	struct log *log = rig_open(disk, 64 * KIB, &tail, &why);
+	check(log);
+	struct rig_read read = rig_read(log, 1, 100);
+	check(!read.wrong && !read.damaged);
+	check_equal(read.last, last);
+	check_equal(read.batches, 9);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static void
+a_second_server_is_refused_by_the_lock(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct why why;
+	struct log *log = rig_open(disk, 64 * KIB, &tail, &why);
+
+	check(log);
+	check(rig_open(disk, 64 * KIB, &tail, &why) == NULL);
+	check(strstr(why.text, "another server"));
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static void
+clean_close_is_seen_and_a_kill_is_not_one(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct why why;
+	uint64_t last = 0;
+
+	struct log *log = rig_open(disk, 64 * KIB, &tail, &why);
+	check(log);
+	check(!tail.closed_cleanly);
+	check_equal(rig_append(log, 1, &last, 5, 3000), LOG_DURABLE);
+	log->calls->close(log);
+	sim_disk_kill(disk);
+	check((log = rig_open(disk, 64 * KIB, &tail, &why)));
+	check(tail.closed_cleanly);
+	check_equal(tail.cut_bytes, 0);
+	check_equal(rig_append(log, 2, &last, 5, 3000), LOG_DURABLE);
+	rig_die(log, disk);
+	sim_disk_kill(disk);
+	check((log = rig_open(disk, 64 * KIB, &tail, &why)));
+	check(!tail.closed_cleanly);
+	check_equal(tail.cut_bytes, 0);
+	check_equal(tail.last_seq, last);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static const struct check tests[] = {
+	CHECK(checksum_is_castagnoli_and_chains),
+	CHECK(what_is_appended_is_read_back),
+	CHECK(batch_of_eight_mebibytes_goes_through_a_real_disk),
+	CHECK(epoch_rises_with_every_claim_and_older_epochs_are_fenced),
+	CHECK(a_second_server_is_refused_by_the_lock),
+	CHECK(clean_close_is_seen_and_a_kill_is_not_one),
+};
+
+int
+main(int argc, char **argv)
+{
+	return check_run(argv[0], tests, sizeof tests / sizeof *tests, argc, argv);
+}

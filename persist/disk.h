@@ -7,6 +7,7 @@
 #ifndef HOLDFAST_PERSIST_DISK_H
 #define HOLDFAST_PERSIST_DISK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,5 +36,7 @@ struct disk {
 struct why;
 /* Opens the folder `path` (made when missing). NULL: why. */
 struct disk *disk_posix_open(const char *path, struct why *);
+/* Whether there is such a folder: for who must not make one (a check, a copy). */
+bool disk_posix_is_folder(const char *path);
 
 #endif

@@ -217,3 +217,10 @@ disk_posix_open(const char *path, struct why *why)
 	*disk = (struct disk_posix){ .disk.calls = &posix_calls, .folder = folder };
 	return &disk->disk;
 }
+
+bool
+disk_posix_is_folder(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}

@@ -108,6 +108,8 @@ image_inspect(const char *dir, struct image_findings *found, struct why *why)
 	*found = (struct image_findings){ 0 };
 	if (image_path(path, dir, IMAGE_NAME, why) < 0)
 		return -1;
+	if (!disk_posix_is_folder(dir))
+		return 0;
 	struct disk *disk = disk_posix_open(dir, why);
 	if (disk == NULL)
 		return -1;

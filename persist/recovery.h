@@ -2,11 +2,17 @@
  * recovery.h: from a data folder to an engine that is as it was: verify the image, claim the log, load the image, replay the
  * journal behind it, finish. The order is the design's: names, options, policies, cells, reservations (sums must equal the
  * cells), marks, history; then the journal; then groups, indexes, timers.
+ *
+ * R1 The engine afterwards stands exactly at the log's tail: every durable batch is in it, each once, in order.
+ * R2 Nothing is served from damage: a start that cannot keep R1 stops with a sentence that says what is wrong and the way out.
+ *
+ * Before any other thread exists. Never prints.
  */
 #ifndef HOLDFAST_PERSIST_RECOVERY_H
 #define HOLDFAST_PERSIST_RECOVERY_H
 
 #include "core/engine.h"
+#include "persist/disk.h"
 #include "persist/image.h"
 #include "persist/log.h"
 
@@ -15,6 +21,13 @@ struct recovery {
 	struct image_meta image;
 	uint64_t records_loaded, batches_replayed, steps_replayed;
 };
+
+/*
+ * First, before image_open: checks the image in a child process. When it is damaged the journal and the copy (in folder `copy`;
+ * NULL: none) are read too, so that the sentence says which way out really is one. `disk` is the data folder `dir`, open.
+ * 0: sound, or no image; -1: why.
+ */
+int recovery_verify(const char *dir, struct disk *disk, const char *copy, struct why *);
 
 /*
  * `progress` (may be NULL) is called now and then with a phase name and a fraction 0..1. 0: the engine stands at tail.last_seq;

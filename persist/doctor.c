@@ -1,0 +1,205 @@
+/*
+ * doctor.c: see doctor.h. Nothing is judged twice: the journal's own walk and the image's own check find the damage; here it is
+ * only weighed which of the parts, alone or together, still have everything.
+ */
+#include "persist/doctor.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *const verdict_names[] = {
+	[DOCTOR_SOUND] = "sound",
+	[DOCTOR_TORN] = "torn",
+	[DOCTOR_EMPTY] = "empty",
+	[DOCTOR_IMAGE_DAMAGED] = "image_damaged",
+	[DOCTOR_JOURNAL_DAMAGED] = "journal_damaged",
+	[DOCTOR_GAP] = "gap",
+	[DOCTOR_IMAGE_AHEAD] = "image_ahead",
+};
+
+const char *
+doctor_verdict_name(enum doctor_verdict verdict)
+{
+	return verdict_names[verdict];
+}
+
+bool
+doctor_verdict_good(enum doctor_verdict verdict)
+{
+	return verdict == DOCTOR_SOUND || verdict == DOCTOR_TORN || verdict == DOCTOR_EMPTY;
+}
+
+__attribute__((format(printf, 2, 3))) static void
+say(struct why *why, const char *form, ...)
+{
+	va_list arguments;
+	va_start(arguments, form);
+	vsnprintf(why->text, sizeof(why->text), form, arguments);
+	va_end(arguments);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------------------ */
+
+struct look {
+	struct doctor_journal *journal;
+	void (*each)(void *context, const struct journal_finding *);
+	void *context;
+};
+
+/* A file in use: the findings come oldest first. */
+static void
+add_segment(struct doctor_journal *j, const struct journal_finding *f)
+{
+	if (j->segments++ == 0)
+		j->oldest_seq = f->first_seq;
+	j->last_seq = f->last_seq;
+	j->epoch = f->epoch;
+	j->batches += f->batches;
+	j->bytes += f->bytes;
+	j->torn |= f->state == JOURNAL_TORN;
+	j->closed = f->state == JOURNAL_CLOSED;
+}
+
+static void
+add_finding(void *context, const struct journal_finding *f)
+{
+	struct look *look = context;
+	struct doctor_journal *j = look->journal;
+	if (f->state == JOURNAL_SPARE)
+		j->spares++;
+	else if (f->state == JOURNAL_SUPERSEDED)
+		j->superseded++;
+	else if (!j->damaged) /* what is behind damage cannot be reached, so it does not count */
+		add_segment(j, f);
+	if (f->state == JOURNAL_DAMAGED && !j->damaged) {
+		j->damaged = true;
+		say(&j->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
+	}
+	if (look->each != NULL)
+		look->each(look->context, f);
+}
+
+static void
+look_at_image(const char *dir, struct doctor_image *image)
+{
+	image->sound = image_inspect(dir, &image->found, &image->damage) == 0;
+	if (image->sound)
+		image->damage.text[0] = '\0';
+}
+
+/* ---- weighing ----------------------------------------------------------------------------------------------------- */
+
+/* Whether an image that ends at seq and the journal have everything: it ends inside the journal or right before it. */
+static bool
+fits(const struct doctor_journal *j, const struct doctor_image *image)
+{
+	uint64_t seq = image->found.meta.seq;
+	return image->sound && !j->damaged && seq + 1 >= j->oldest_seq && seq <= j->last_seq;
+}
+
+static enum doctor_verdict
+judge(const struct doctor_report *r)
+{
+	const struct doctor_journal *j = &r->journal;
+	if (j->damaged)
+		return DOCTOR_JOURNAL_DAMAGED;
+	if (!r->image.sound)
+		return DOCTOR_IMAGE_DAMAGED;
+	if (r->image.found.meta.seq > j->last_seq)
+		return DOCTOR_IMAGE_AHEAD;
+	if (r->image.found.meta.seq + 1 < j->oldest_seq)
+		return DOCTOR_GAP;
+	if (j->torn)
+		return DOCTOR_TORN;
+	return j->last_seq == 0 ? DOCTOR_EMPTY : DOCTOR_SOUND;
+}
+
+static void
+summarize(struct doctor_report *r)
+{
+	unsigned long long image = r->image.found.meta.seq, oldest = r->journal.oldest_seq, last = r->journal.last_seq;
+	switch (r->verdict) {
+	case DOCTOR_SOUND:
+		say(&r->summary, "sound: the image ends at position %llu, the journal at %llu", image, last);
+		return;
+	case DOCTOR_TORN:
+		say(&r->summary, "sound up to position %llu; behind it is the torn rest of a batch that was never acknowledged", last);
+		return;
+	case DOCTOR_EMPTY:
+		say(&r->summary, "empty: nothing was ever written here");
+		return;
+	case DOCTOR_IMAGE_DAMAGED:
+		r->summary = r->image.damage;
+		return;
+	case DOCTOR_JOURNAL_DAMAGED:
+		r->summary = r->journal.damage;
+		return;
+	case DOCTOR_GAP:
+		say(&r->summary, "the image ends at position %llu, but the journal begins at %llu: what is between is missing", image, oldest);
+		return;
+	case DOCTOR_IMAGE_AHEAD:
+		say(&r->summary, "the image stands at position %llu, but the journal ends at %llu: its end is lost", image, last);
+		return;
+	}
+}
+
+/* Removing the image is offered only when the journal has every position since the first, up to where the image was. */
+static void
+find_way_out(struct doctor_report *r, const char *dir, const char *copy)
+{
+	const struct doctor_journal *j = &r->journal;
+	r->rebuild = !j->damaged && j->oldest_seq <= 1 && r->image.found.meta.seq <= j->last_seq;
+	r->restore = r->copy_asked && r->copy.found.exists && fits(j, &r->copy);
+	r->way_out.text[0] = '\0';
+	if (doctor_verdict_good(r->verdict))
+		return;
+	if (r->verdict == DOCTOR_JOURNAL_DAMAGED)
+		say(&r->way_out, "put the journal back from a backup; nothing else has what is behind the damage");
+	else if (r->verdict == DOCTOR_IMAGE_AHEAD)
+		say(&r->way_out, "put the end of the journal back from a backup; nothing else has it");
+	else if (r->rebuild)
+		say(&r->way_out, "remove %.400s/image and start: the journal reaches back to position 1, so all of it is built again", dir);
+	else if (r->restore)
+		say(&r->way_out, "copy %.200s/image over %.200s/image and start: the journal goes on from it", copy, dir);
+	else
+		say(&r->way_out, "put the image back from a backup that ends at position %llu or later: the journal begins at %llu",
+		    (unsigned long long)j->oldest_seq - 1, (unsigned long long)j->oldest_seq);
+}
+
+int
+doctor_look(const char *dir, struct disk *disk, const char *copy, void (*each)(void *context, const struct journal_finding *),
+    void *context, struct doctor_report *r, struct why *why)
+{
+	struct look look = { &r->journal, each, context };
+	*r = (struct doctor_report){ .copy_asked = copy != NULL };
+	if (journal_inspect(disk, add_finding, &look, why) < 0)
+		return -1;
+	look_at_image(dir, &r->image);
+	if (copy != NULL)
+		look_at_image(copy, &r->copy);
+	r->verdict = judge(r);
+	summarize(r);
+	find_way_out(r, dir, copy);
+	return 0;
+}
+
+int
+doctor_examine(const char *dir, const char *copy, void (*each)(void *context, const struct journal_finding *), void *context,
+    struct doctor_report *r, struct why *why)
+{
+	if (!disk_posix_is_folder(dir)) {
+		say(why, "there is no folder %s", dir);
+		return -1;
+	}
+	struct disk *disk = disk_posix_open(dir, why);
+	if (disk == NULL)
+		return -1;
+	int rc = -1;
+	if (disk->calls->lock(disk) < 0)
+		say(why, "%s %s", dir, errno == EWOULDBLOCK ? "is in use by a server: stop it first" : strerror(errno));
+	else
+		rc = doctor_look(dir, disk, copy, each, context, r, why);
+	disk->calls->end(disk);
+	return rc;
+}

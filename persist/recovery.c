@@ -1,0 +1,163 @@
+/*
+ * recovery.c: see recovery.h. Claim first: it finds the tail, and with it whether the image and the journal fit together at all,
+ * before the time of a load is spent.
+ */
+#include "persist/recovery.h"
+
+#include "persist/doctor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PROGRESS_RECORDS 65536 /* records or steps from one call of progress to the next */
+
+struct run {
+	struct engine *engine;
+	struct recovery *r;
+	void (*progress)(void *context, const char *phase, double fraction);
+	void *context;
+};
+
+__attribute__((format(printf, 2, 3))) static int
+fail(struct why *why, const char *form, ...)
+{
+	va_list arguments;
+	va_start(arguments, form);
+	vsnprintf(why->text, sizeof(why->text), form, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+int
+recovery_verify(const char *dir, struct disk *disk, const char *copy, struct why *why)
+{
+	struct doctor_report report;
+	struct why inner;
+	if (image_verify(dir, why) == 0)
+		return 0;
+	struct why damage = *why;
+	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0)
+		return fail(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
+	return fail(why, "%.300s. Way out: %.200s", damage.text, report.way_out.text);
+}
+
+/* ---- the parts ---------------------------------------------------------------------------------------------------- */
+
+static void
+tell(const struct run *run, const char *phase, uint64_t done, uint64_t of)
+{
+	if (run->progress != NULL)
+		run->progress(run->context, phase, of == 0 ? 1.0 : (double)done / (double)of);
+}
+
+/* The image must end inside what the journal knows, and the journal must begin at or before its end. */
+static int
+check_positions(const struct image_meta *image, const struct log_tail *tail, struct why *why)
+{
+	if (image->seq > tail->last_seq || image->epoch > tail->epoch || image->stamp_ms > tail->last_stamp_ms)
+		return fail(why, "the image stands at position %llu, but the journal ends at %llu: the end of the journal is lost. Way out: "
+		    "put the journal back from a backup; `holdfast doctor` shows what is there",
+		    (unsigned long long)image->seq, (unsigned long long)tail->last_seq);
+	if (image->seq + 1 < tail->oldest_seq)
+		return fail(why, "the image ends at position %llu, but the journal begins at %llu: what is between is missing. Way out: put "
+		    "back the image (or its copy) that belongs to this journal; `holdfast doctor` shows what is there",
+		    (unsigned long long)image->seq, (unsigned long long)tail->oldest_seq);
+	return 0;
+}
+
+static const char *
+load_one(void *context, uint64_t seq, const struct entry_bytes *entry)
+{
+	struct run *run = context;
+	if (run->r->records_loaded++ % PROGRESS_RECORDS == 0)
+		tell(run, "loading the image", run->r->records_loaded - 1, run->r->image.records);
+	if (seq > run->r->image.seq)
+		return "its position is beyond the image's";
+	return engine_load_entry(run->engine, seq, entry);
+}
+
+static int
+load(struct run *run, struct image *image, struct why *why)
+{
+	struct recovery *r = run->r;
+	if (image_load(image, load_one, run, why) < 0)
+		return -1;
+	if (r->records_loaded != r->image.records)
+		return fail(why, "the image has %llu records, but says %llu", (unsigned long long)r->records_loaded,
+		    (unsigned long long)r->image.records);
+	const char *wrong = engine_load_image_done(run->engine, r->image.seq, r->image.stamp_ms);
+	return wrong ? fail(why, "the image at position %llu does not add up: %s", (unsigned long long)r->image.seq, wrong) : 0;
+}
+
+static int
+replay_batch(struct run *run, const struct log_batch *b, uint64_t expected_seq, struct why *why)
+{
+	if (b->first_seq != expected_seq)
+		return fail(why, "the journal's batch behind position %llu begins at %llu", (unsigned long long)expected_seq - 1,
+		    (unsigned long long)b->first_seq);
+	const char *wrong = engine_replay(run->engine, b->first_seq, b->steps, b->stamp_ms, b->payload, b->payload_n);
+	if (wrong != NULL)
+		return fail(why, "the journal's batch at position %llu cannot be replayed: %s", (unsigned long long)b->first_seq, wrong);
+	uint64_t before = run->r->steps_replayed;
+	run->r->batches_replayed++;
+	run->r->steps_replayed += b->steps;
+	if (before / PROGRESS_RECORDS != run->r->steps_replayed / PROGRESS_RECORDS)
+		tell(run, "replaying the journal", run->r->steps_replayed, run->r->tail.last_seq - run->r->image.seq);
+	return 0;
+}
+
+static int
+replay_all(struct run *run, struct log *log, struct log_reader *reader, struct why *why)
+{
+	uint64_t last = run->r->tail.last_seq, next = run->r->image.seq + 1;
+	while (next <= last) {
+		struct log_batch batch;
+		int got = log->calls->read_next(reader, last, &batch, why);
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			return fail(why, "the journal ends before position %llu, although its claim found %llu", (unsigned long long)next,
+			    (unsigned long long)last);
+		if (replay_batch(run, &batch, next, why) < 0)
+			return -1;
+		next += batch.steps;
+	}
+	return 0;
+}
+
+static int
+replay(struct run *run, struct log *log, struct why *why)
+{
+	bool gone = false;
+	tell(run, "replaying the journal", 0, run->r->tail.last_seq - run->r->image.seq);
+	if (run->r->tail.last_seq == run->r->image.seq)
+		return 0;
+	struct log_reader *reader = log->calls->read_open(log, run->r->image.seq + 1, &gone, why);
+	if (reader == NULL)
+		return -1;
+	int rc = replay_all(run, log, reader, why);
+	log->calls->read_close(reader);
+	return rc;
+}
+
+int
+recover(struct engine *engine, struct image *image, struct log *log, struct recovery *r,
+    void (*progress)(void *context, const char *phase, double fraction), void *context, struct why *why)
+{
+	struct run run = { engine, r, progress, context };
+	*r = (struct recovery){ 0 };
+	image_meta(image, &r->image);
+	if (log->calls->claim(log, &r->tail, why) < 0)
+		return -1;
+	if (check_positions(&r->image, &r->tail, why) < 0 || load(&run, image, why) < 0 || replay(&run, log, why) < 0)
+		return -1;
+	tell(&run, "finishing", 0, 1);
+	const char *wrong = engine_load_done(engine);
+	if (wrong != NULL)
+		return fail(why, "what was loaded does not add up: %s", wrong);
+	if (engine_seq(engine) != r->tail.last_seq) /* R1 */
+		return fail(why, "after replay the engine stands at position %llu, the journal at %llu",
+		    (unsigned long long)engine_seq(engine), (unsigned long long)r->tail.last_seq);
+	tell(&run, "finishing", 1, 1);
+	return 0;
+}

@@ -125,11 +125,7 @@ put_short(struct buffer *b, const struct short_line *line)
 	put_field(b, "available", line->available);
 	put_text(b, "next_release_at");
 	put_instant(b, line->next_release_at);
-	put_text(b, "next_release_qty");
-	if (line->next_release_at < 0)
-		put_nil(b);
-	else
-		put_int(b, line->next_release_qty);
+	put_field(b, "next_release_qty", line->next_release_qty);
 	put_text(b, "next_inbound_at");
 	put_nil(b);
 }
@@ -230,6 +226,17 @@ put_error_number(struct buffer *b, uint32_t msgid, enum status status, const cha
 	put_message(b, status, message);
 	put_map(b, 1);
 	put_field(b, key, value);
+	put_nil(b);
+}
+
+void
+put_error_text(struct buffer *b, uint32_t msgid, enum status status, const char *message, const char *key, const char *value)
+{
+	put_error_head(b, msgid);
+	put_array(b, 3);
+	put_text(b, status_name(status));
+	put_message(b, status, message);
+	put_detail_text(b, key, value);
 	put_nil(b);
 }
 

@@ -116,8 +116,9 @@ void put_head(struct buffer *, uint32_t msgid); /* as wire_head */
 void put_error(struct buffer *, enum status, const char *message, const struct result *);
 /* The whole reply [1, msgid, [code, message, detail], nil]. */
 void put_error_reply(struct buffer *, uint32_t msgid, enum status, const char *message, const struct result *);
-/* An error reply whose detail is one integer. */
+/* An error reply whose detail is one integer, or one text. */
 void put_error_number(struct buffer *, uint32_t msgid, enum status, const char *message, const char *key, int64_t value);
+void put_error_text(struct buffer *, uint32_t msgid, enum status, const char *message, const char *key, const char *value);
 
 /* The result of reserve, commit, release, fulfil: the map alone. */
 void put_reservation(struct buffer *, bool reserve, const struct result *);

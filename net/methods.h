@@ -10,6 +10,7 @@
 #include "net/buffer.h"
 
 struct engine;
+struct engine_options;
 
 /* Facts about the host that some replies show. Filled by the host; read only here. */
 struct service {
@@ -17,6 +18,7 @@ struct service {
 	const char *server; /* "holdfastd 0.1" */
 	const char *node;
 	uint64_t epoch;
+	const struct engine_options *options; /* in force, for `hello`; NULL: the defaults */
 	/* Position that is durable now (atomic behind the call), and the host's counters for `status`. */
 	uint64_t (*durable)(void *host);
 	void (*status)(void *host, struct buffer *out); /* appends one msgpack map: host figures for the `status` method */

@@ -1,0 +1,257 @@
+/*
+ * methods.c: the table of methods and the envelope around them.
+ *
+ *   frame -> envelope -> row of the table -> (here or on the engine's loop) -> handler -> reply
+ *
+ * M1: a request whose number is known gets exactly one reply, whatever is wrong with it.
+ * M2: a reply that did not fit into `out` is taken back whole and replaced by an error (methods_handle's end).
+ */
+#include "net/methods_part.h"
+
+static void
+result_reserve(struct buffer *b, const struct result *result)
+{
+	put_reservation(b, true, result);
+}
+
+static void
+result_settle(struct buffer *b, const struct result *result)
+{
+	put_reservation(b, false, result);
+}
+
+static void
+result_extend(struct buffer *b, const struct result *result)
+{
+	put_map(b, 2);
+	put_text(b, "seq");
+	put_uint(b, result->seq);
+	put_field(b, "expires_at", result->expires_at);
+}
+
+static void
+result_move(struct buffer *b, const struct result *result)
+{
+	put_map(b, 2 + result->again);
+	put_text(b, "seq");
+	put_uint(b, result->seq);
+	put_text(b, "lines");
+	put_lines(b, result->lines, result->lines_n);
+	if (result->again) {
+		put_text(b, "again");
+		put_bool(b, true);
+	}
+}
+
+/* Ordered by how often they are called: the look-up is a walk. */
+#define METHOD(text) .name = text, .name_n = sizeof(text) - 1
+static const struct method methods[] = {
+	{ METHOD("reserve"), PLACE_ENGINE, true, true, params_reserve, handle_command, result_reserve },
+	{ METHOD("ats"), PLACE_ANY_LOOP, .handle = handle_ats },
+	{ METHOD("post"), PLACE_ENGINE, .command = true, .handle = handle_post },
+	{ METHOD("commit"), PLACE_ENGINE, false, true, params_commit, handle_command, result_settle },
+	{ METHOD("release"), PLACE_ENGINE, false, true, params_release, handle_command, result_settle },
+	{ METHOD("fulfil"), PLACE_ENGINE, false, true, params_fulfil, handle_command, result_settle },
+	{ METHOD("reserve_many"), PLACE_ENGINE, true, true, .handle = handle_reserve_many },
+	{ METHOD("stock"), PLACE_ANY_LOOP, .handle = handle_stock },
+	{ METHOD("extend"), PLACE_ENGINE, true, true, params_extend, handle_command, result_extend },
+	{ METHOD("pin"), PLACE_ENGINE, true, true, params_pin, handle_command, result_extend },
+	{ METHOD("move"), PLACE_ENGINE, false, true, params_move, handle_command, result_move },
+	{ METHOD("reservation"), PLACE_ENGINE, .handle = handle_reservation },
+	{ METHOD("outcome"), PLACE_ENGINE, .handle = handle_outcome },
+	{ METHOD("scan"), PLACE_ANY_LOOP, .handle = handle_scan },
+	{ METHOD("position"), PLACE_ENGINE, .handle = handle_position },
+	{ METHOD("policy"), PLACE_ENGINE, .handle = handle_policy },
+	{ METHOD("quarantine"), PLACE_ENGINE, .handle = handle_quarantine },
+	{ METHOD("digest"), PLACE_ENGINE, .handle = handle_digest },
+	{ METHOD("status"), PLACE_ENGINE, .handle = handle_status },
+	{ METHOD("hello"), PLACE_ANY_LOOP, .handle = handle_hello },
+	{ METHOD("atp"), PLACE_ANY_LOOP, .handle = handle_later },
+	{ METHOD("explain"), PLACE_ANY_LOOP, .handle = handle_later },
+	{ METHOD("watch"), PLACE_ANY_LOOP, .handle = handle_later },
+};
+
+static const struct method *
+method_find(struct bytes name)
+{
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		if (methods[i].name_n == name.n && memcmp(methods[i].name, name.at, name.n) == 0)
+			return &methods[i];
+	}
+	return NULL;
+}
+
+/* ---- answers ---- */
+
+enum handled
+call_refuse(struct call *call, enum status status, const char *message)
+{
+	put_error_reply(call->out, call->msgid, status, message, NULL);
+	call->handling->refused = true;
+	return HANDLED_REPLY;
+}
+
+enum handled
+call_bad(struct call *call)
+{
+	return call_refuse(call, STATUS_BAD_REQUEST, call->space->text);
+}
+
+enum handled
+call_refuse_result(struct call *call, const struct result *result)
+{
+	put_error_reply(call->out, call->msgid, result->status, result->message, result);
+	call->handling->refused = true;
+	return HANDLED_REPLY;
+}
+
+void
+call_wait_engine(struct call *call)
+{
+	call->handling->wait_for = engine_seq(call->service->engine);
+}
+
+bool
+call_read_only(struct call *call, enum handled *handled)
+{
+	const struct service *service = call->service;
+	const char *why = service->read_only ? service->read_only(service->host) : NULL;
+	if (!why)
+		return false;
+	put_error_text(call->out, call->msgid, STATUS_READ_ONLY, "the server takes no changes now", "why", why);
+	call->handling->refused = true;
+	*handled = HANDLED_REPLY;
+	return true;
+}
+
+bool
+call_overloaded(struct call *call, enum handled *handled)
+{
+	const struct service *service = call->service;
+	if (!call->method->hold || !service->overloaded || !service->overloaded(service->host))
+		return false;
+	methods_refuse(call->msgid, STATUS_OVERLOADED, "too many holds are waiting; try again", RETRY_HOLD_MS, call->out);
+	call->handling->refused = true;
+	*handled = HANDLED_REPLY;
+	return true;
+}
+
+bool
+call_room(const struct call *call)
+{
+	return !call->service->room || call->service->room(call->service->host);
+}
+
+enum handled
+handle_later(struct call *call)
+{
+	params_refuse(call->space, "%s: not supported yet", call->method->name);
+	return call_bad(call);
+}
+
+void
+methods_refuse(uint32_t msgid, enum status status, const char *message, int64_t retry_after_ms, struct buffer *out)
+{
+	if (retry_after_ms < 0)
+		put_error_reply(out, msgid, status, message, NULL);
+	else
+		put_error_number(out, msgid, status, message, "retry_after_ms", retry_after_ms);
+}
+
+/* Only policy {set: {groups}} is answered later in this version. */
+void
+methods_finish(const struct service *service, uint32_t msgid, const char *method, const struct result *result, struct buffer *out)
+{
+	if (result->status != STATUS_OK) {
+		put_error_reply(out, msgid, result->status, result->message, result);
+		return;
+	}
+	put_head(out, msgid);
+	put_map(out, 1);
+	put_text(out, "seq");
+	put_uint(out, result->seq);
+}
+
+/* ---- the envelope ---- */
+
+enum envelope { ENVELOPE_REQUEST, ENVELOPE_NOTIFICATION, ENVELOPE_NONE, ENVELOPE_BROKEN };
+
+/* [0, msgid, method, params] or [2, method, params]. BROKEN: no RPC, but the number is known. */
+static enum envelope
+envelope_open(struct reader *r, uint32_t *msgid, struct bytes *name)
+{
+	uint32_t parts;
+	int64_t type, id;
+	if (!reader_array(r, &parts) || !reader_int(r, &type))
+		return ENVELOPE_NONE;
+	if (type == 2 && parts == 3)
+		return reader_str(r, name) ? ENVELOPE_NOTIFICATION : ENVELOPE_NONE;
+	if (type != 0 || parts != 4 || !reader_int_in(r, 0, UINT32_MAX, &id))
+		return ENVELOPE_NONE;
+	*msgid = (uint32_t)id;
+	return reader_str(r, name) ? ENVELOPE_REQUEST : ENVELOPE_BROKEN;
+}
+
+static enum handled
+dispatch(struct call *call, struct bytes name)
+{
+	const struct method *method = method_find(name);
+	if (!method) {
+		params_refuse(call->space, "there is no method \"%.*s\"", name.n > NAME_BYTES_MAX ? NAME_BYTES_MAX : (int)name.n,
+		    (const char *)name.at);
+		return call_refuse(call, STATUS_UNKNOWN_METHOD,
+		    text_valid(name, NAME_BYTES_MAX) ? call->space->text : "there is no such method");
+	}
+	call->method = method;
+	call->handling->method = method->name;
+	if (method->place == PLACE_ENGINE && !call->on_engine)
+		return HANDLED_ENGINE;
+	if (!reader_array(&call->params, &call->params_n)) {
+		params_refuse(call->space, "params must be an array");
+		return call_bad(call);
+	}
+	return method->handle(call);
+}
+
+/* M2. What a command did stands, although its answer is lost: that is what `unknown` means. */
+static enum handled
+too_long(struct call *call, size_t before)
+{
+	bool command = call->method && (call->method->command || call->method->place == PLACE_ENGINE);
+	call->out->used = before;
+	call->out->full = false;
+	if (command)
+		call_refuse(call, STATUS_UNKNOWN, "the answer is longer than this connection may hold; ask again with the same id");
+	else
+		call_refuse(call, STATUS_TOO_LARGE, "the answer is longer than this connection may hold; ask for less");
+	return call->out->full ? HANDLED_CLOSE : HANDLED_REPLY;
+}
+
+enum handled
+methods_handle(const struct service *service, bool on_engine, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
+    struct handling *handling)
+{
+	static _Thread_local struct decode_space space;
+	struct call call = { .service = service, .on_engine = on_engine, .now_ms = now_ms, .params = { frame, frame + n }, .out = out,
+		.handling = handling, .space = &space };
+	struct bytes name;
+	if (handling->resume == 0)
+		handling->reply_at = out->used;
+	handling->wait_for = handling->job = 0;
+	handling->refused = false;
+	handling->method = NULL;
+	switch (envelope_open(&call.params, &call.msgid, &name)) {
+	case ENVELOPE_NOTIFICATION:
+		return HANDLED_NOTHING;
+	case ENVELOPE_NONE:
+		return HANDLED_CLOSE;
+	case ENVELOPE_BROKEN:
+		call_refuse(&call, STATUS_BAD_REQUEST, "a request must be [0, msgid, method, params]");
+		return HANDLED_CLOSE;
+	case ENVELOPE_REQUEST:
+		break;
+	}
+	handling->msgid = call.msgid;
+	enum handled handled = dispatch(&call, name);
+	return out->full && (handled == HANDLED_REPLY || handled == HANDLED_AGAIN) ? too_long(&call, handling->reply_at) : handled;
+}

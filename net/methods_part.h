@@ -1,0 +1,99 @@
+/*
+ * methods_part.h: what methods.c shares with its two parts, methods_read.c and methods_command.c; nobody else includes it.
+ *
+ * A handler is called with the params array opened. It appends one whole reply to call->out and returns HANDLED_REPLY, or
+ * says by another `enum handled` why there is none yet. It never leaves half a reply behind, except under HANDLED_AGAIN.
+ */
+#ifndef HOLDFAST_NET_METHODS_PART_H
+#define HOLDFAST_NET_METHODS_PART_H
+
+#include "core/engine.h"
+#include "core/view.h"
+#include "net/codec_params.h"
+#include "net/codec_write.h"
+#include "net/methods.h"
+
+/* Bounds of one read, so that no step is long and no reply is longer than a message: beyond them `too_large`. */
+#define ATS_CELLS_MAX   10000
+#define STOCK_CELLS_MAX 4000 /* a cell's map is at most 240 bytes */
+#define SCAN_LIMIT_MAX  10000
+#define SCAN_LIMIT_DEFAULT 1000
+#define SCAN_CELL_BYTES_MAX 140
+#define WAIT_MS_MAX     1000
+#define GROUPS_GET_MAX  16 /* groups of 1,024 names of 32 bytes */
+#define QUARANTINE_LIST_MAX 400 /* items of one page, of EVENT_BYTES_MAX bytes */
+#define QUARANTINE_IDS_MAX 1000
+#define RETRY_HOLD_MS   50 /* what `overloaded` tells a checkout: a queue of 20 ms is gone by then */
+
+struct call;
+struct method {
+	const char *name;
+	uint32_t name_n;
+	enum place place;
+	bool hold; /* asks for units or time: shed first when overloaded */
+	bool command; /* changes something whatever its params: refused when read_only */
+	enum status (*decode)(struct reader *, uint32_t params_n, struct decode_space *, struct command *); /* for handle_command */
+	enum handled (*handle)(struct call *);
+	void (*result)(struct buffer *, const struct result *); /* the result of a success, for handle_command */
+};
+
+struct call {
+	const struct service *service;
+	const struct method *method;
+	bool on_engine;
+	int64_t now_ms;
+	uint32_t msgid;
+	struct reader params;
+	uint32_t params_n;
+	struct buffer *out;
+	struct handling *handling;
+	struct decode_space *space;
+};
+
+/* ---- answers (methods.c) ---- */
+/* An error reply without detail; marks the handling as refused. */
+enum handled call_refuse(struct call *, enum status, const char *message);
+/* STATUS_BAD_REQUEST with the words in the space. */
+enum handled call_bad(struct call *);
+/* An error reply with the detail of an engine's result. */
+enum handled call_refuse_result(struct call *, const struct result *);
+/* An engine's answer of any kind waits for what it was decided on (P1). */
+void call_wait_engine(struct call *);
+/* The host's verdicts, answered: true when *handled is the reply. */
+bool call_read_only(struct call *, enum handled *);
+bool call_overloaded(struct call *, enum handled *);
+bool call_room(const struct call *);
+
+/* ---- handlers ---- */
+enum handled handle_command(struct call *);
+enum handled handle_reserve_many(struct call *);
+enum handled handle_post(struct call *);
+enum handled handle_policy(struct call *);
+enum handled handle_quarantine(struct call *);
+enum handled handle_hello(struct call *);
+enum handled handle_ats(struct call *);
+enum handled handle_stock(struct call *);
+enum handled handle_scan(struct call *);
+enum handled handle_reservation(struct call *);
+enum handled handle_outcome(struct call *);
+enum handled handle_position(struct call *);
+enum handled handle_digest(struct call *);
+enum handled handle_status(struct call *);
+enum handled handle_later(struct call *);
+
+/* ---- shared by reads ---- */
+struct read_options {
+	bool has_min_seq;
+	int64_t min_seq, wait_ms;
+	struct bytes channel;
+	uint64_t skip_to; /* position only; 0: none */
+};
+/* The optional map of a read as the next param. */
+enum status read_options(struct call *, bool given, struct read_options *);
+/* min_seq against `position`: true when *handled is the answer (an error, or HANDLED_WAIT). */
+bool read_behind(struct call *, const struct read_options *, uint64_t position, enum handled *);
+/* policy {get: ...}, quarantine {op: "list"}; the reader stands at the value, or the pairs behind `op`. */
+enum handled read_policy(struct call *);
+enum handled read_quarantine(struct call *, uint64_t after, uint32_t limit);
+
+#endif

@@ -206,39 +206,31 @@ answer_short(struct twin *t, const struct asked_line *l, uint32_t line, uint32_t
 	}
 }
 
-/* Fills granted[]; false: insufficient, and the short lines are noted. */
+/* Fills granted[], line by line on what earlier lines of the cell left (R1); false: insufficient, and the short lines are noted. */
 static bool
 grant(struct twin *t, const struct reserve_command *c, uint32_t old, int64_t *granted)
 {
 	int64_t in_all = 0;
-	bool short_of = false;
 	for (uint32_t i = 0; i < c->lines_n; i++) {
 		uint32_t sku = twin_find(t->skus, t->skus_n, c->lines[i].sku);
 		uint32_t place = twin_find(t->places, t->places_n, c->lines[i].location);
-		int64_t left = seen_ats(t, sku, place, old), sum = 0;
-		for (uint32_t j = 0; j < c->lines_n; j++) {
-			if (!bytes_equal(c->lines[j].sku, c->lines[i].sku) || !bytes_equal(c->lines[j].location, c->lines[i].location))
-				continue;
-			sum += c->lines[j].qty;
-			if (j < i && c->partial)
+		int64_t left = seen_ats(t, sku, place, old);
+		for (uint32_t j = 0; j < i; j++)
+			if (bytes_equal(c->lines[j].sku, c->lines[i].sku) && bytes_equal(c->lines[j].location, c->lines[i].location))
 				left -= granted[j];
-		}
-		if (c->partial)
-			granted[i] = left <= 0 ? 0 : left < c->lines[i].qty ? left : c->lines[i].qty;
-		else
-			granted[i] = c->lines[i].qty;
+		granted[i] = c->lines[i].qty;
+		if (c->partial && left < granted[i])
+			granted[i] = left > 0 ? left : 0;
 		in_all += granted[i];
-		if (!c->partial && sum > left) {
-			short_of = true;
+		if (granted[i] > left && !c->partial)
 			answer_short(t, &c->lines[i], i, sku, place, left);
-		}
 	}
 	for (uint32_t i = 0; !in_all && i < c->lines_n; i++) {
 		uint32_t sku = twin_find(t->skus, t->skus_n, c->lines[i].sku);
 		uint32_t place = twin_find(t->places, t->places_n, c->lines[i].location);
 		answer_short(t, &c->lines[i], i, sku, place, seen_ats(t, sku, place, old));
 	}
-	return in_all && !short_of;
+	return in_all && !t->out_shorts_n;
 }
 
 static void

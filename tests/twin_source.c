@@ -303,18 +303,19 @@ twin_position(struct twin *t, struct bytes source, struct position_view *v)
 	v->contiguous = s->contiguous;
 	v->highest = s->highest;
 	v->last_at = s->last_at;
-	for (uint64_t n = s->contiguous + 1, from = 0; n <= s->highest; n++) {
-		if (mark_find(s, n)) {
-			from = 0;
+	bool seen[SOURCE_WINDOW + 1] = { false };
+	for (uint32_t m = 0; m < s->marks_n; m++)
+		if (s->marks[m].n > s->contiguous && s->marks[m].n <= s->contiguous + SOURCE_WINDOW)
+			seen[s->marks[m].n - s->contiguous] = true;
+	for (uint64_t k = 1; s->contiguous + k <= s->highest; k++) {
+		if (seen[k])
 			continue;
-		}
 		v->missing_count++;
-		if (from && v->missing_n)
-			v->missing[v->missing_n - 1][1] = n;
-		else if (!from && v->missing_n < RANGES_MAX) {
-			v->missing[v->missing_n][0] = v->missing[v->missing_n][1] = n;
+		if (!seen[k - 1] && k > 1 && v->missing_n && v->missing[v->missing_n - 1][1] == s->contiguous + k - 1)
+			v->missing[v->missing_n - 1][1]++;
+		else if ((seen[k - 1] || k == 1) && v->missing_n < RANGES_MAX) {
+			v->missing[v->missing_n][0] = v->missing[v->missing_n][1] = s->contiguous + k;
 			v->missing_n++;
-			from = n;
 		}
 	}
 }

@@ -46,6 +46,16 @@ file_make(struct journal *j)
 	return failed ? -1 : 0;
 }
 
+static int
+folder_sync(struct journal *j, struct why *why)
+{
+	if (j->disk->calls->sync_folder(j->disk) == 0)
+		return 0;
+	journal_why(why, "cannot sync the journal's folder: %s", strerror(errno));
+	journal_break(j, why);
+	return -1;
+}
+
 /* Renames a file in no list to the next generation and lists it as a spare. */
 static int
 spare_add(struct journal *j, const char *from, struct why *why)
@@ -55,24 +65,22 @@ spare_add(struct journal *j, const char *from, struct why *why)
 	journal_name(name, j->next_generation);
 	if (j->disk->calls->rename(j->disk, from, name))
 		return journal_why(why, "cannot rename %s to %s: %s", from, name, strerror(errno));
-	if (j->disk->calls->sync_folder(j->disk)) {
-		journal_why(why, "cannot sync the journal's folder: %s", strerror(errno));
-		journal_break(j, why);
+	if (folder_sync(j, why))
 		return -1;
-	}
 	pthread_mutex_lock(&j->list);
 	j->spares[j->spares_n++] = j->next_generation++;
 	pthread_mutex_unlock(&j->list);
 	return 0;
 }
 
+/* The folder is synced before the rename too, so that a crash cannot give the new name to a half-made file of before. */
 int
 journal_spare_make(struct journal *j, struct why *why)
 {
 	if (file_make(j))
 		return journal_why(why, "cannot make a journal segment of %llu bytes: %s",
 		    (unsigned long long)j->options.segment_bytes, strerror(errno));
-	if (spare_add(j, JOURNAL_NEW_NAME, why)) {
+	if (folder_sync(j, why) || spare_add(j, JOURNAL_NEW_NAME, why)) {
 		j->disk->calls->remove(j->disk, JOURNAL_NEW_NAME);
 		return -1;
 	}
@@ -121,12 +129,7 @@ journal_retire(struct journal *j, uint64_t generation, uint64_t bytes, struct wh
 		return spare_add(j, name, why);
 	if (j->disk->calls->remove(j->disk, name))
 		return journal_why_disk(why, "remove", generation);
-	if (j->disk->calls->sync_folder(j->disk)) {
-		journal_why(why, "cannot sync the journal's folder: %s", strerror(errno));
-		journal_break(j, why);
-		return -1;
-	}
-	return 0;
+	return folder_sync(j, why);
 }
 
 /* May the oldest segment go? list is held. The last batch of a segment ends where the next one's first begins. */

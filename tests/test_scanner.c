@@ -1,0 +1,140 @@
+/*
+ * The scanner: finds ends, keeps its place over any cut, refuses what would be dear to decode.
+ */
+#include "net/scanner.h"
+#include "tests/check.h"
+
+struct scan_row {
+	const char *what;
+	const char *bytes;
+	size_t n, limit;
+	enum scan expected;
+	size_t end; /* of the object when it is whole */
+};
+#define ROW(text, literal, most, scan, ends) { text, literal, sizeof(literal) - 1, most, scan, ends }
+#define DEEP_16 "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91"
+
+static const struct scan_row rows[] = {
+	ROW("a small integer", "\x05", 100, SCAN_WHOLE, 1),
+	ROW("a negative one", "\xff\x01", 100, SCAN_WHOLE, 1),
+	ROW("nil, and more behind it", "\xc0\xc0", 100, SCAN_WHOLE, 1),
+	ROW("nothing", "", 100, SCAN_MORE, 0),
+	ROW("a request", "\x94\x00\x01\xa3" "ats\x90", 100, SCAN_WHOLE, 8),
+	ROW("a request that lacks its params", "\x94\x00\x01\xa3" "ats", 100, SCAN_MORE, 0),
+	ROW("an empty array", "\x90", 100, SCAN_WHOLE, 1),
+	ROW("an empty map", "\x80", 100, SCAN_WHOLE, 1),
+	ROW("a map of two pairs", "\x82\xa1" "a\x01\xa1" "b\x02", 100, SCAN_WHOLE, 7),
+	ROW("str 8", "\xd9\x03" "abc", 100, SCAN_WHOLE, 5),
+	ROW("str 16", "\xda\x00\x03" "abc", 100, SCAN_WHOLE, 6),
+	ROW("str 32", "\xdb\x00\x00\x00\x03" "abc", 100, SCAN_WHOLE, 8),
+	ROW("bin 8", "\xc4\x02" "ab", 100, SCAN_WHOLE, 4),
+	ROW("bin 16 cut in its length", "\xc5\x00", 100, SCAN_MORE, 0),
+	ROW("ext 8 of 2 bytes", "\xc7\x02\x01" "ab", 100, SCAN_WHOLE, 5),
+	ROW("fixext 16", "\xd8\x01" "0123456789abcdef", 100, SCAN_WHOLE, 18),
+	ROW("double", "\xcb" "12345678", 100, SCAN_WHOLE, 9),
+	ROW("uint 64", "\xcf" "12345678", 100, SCAN_WHOLE, 9),
+	ROW("array 16", "\xdc\x00\x02\x01\x02", 100, SCAN_WHOLE, 5),
+	ROW("map 32", "\xdf\x00\x00\x00\x01\x01\x02", 100, SCAN_WHOLE, 7),
+	ROW("16 levels", DEEP_16 "\x01", 100, SCAN_WHOLE, 17),
+	ROW("17 levels", DEEP_16 "\x91\x01", 100, SCAN_TOO_DEEP, 0),
+	ROW("17 levels, the last one empty", DEEP_16 "\x90", 100, SCAN_TOO_DEEP, 0),
+	ROW("the reserved byte", "\xc1", 100, SCAN_BAD, 0),
+	ROW("the reserved byte inside", "\x92\x01\xc1", 100, SCAN_BAD, 0),
+	ROW("as long as the limit", "\xa3" "abc", 4, SCAN_WHOLE, 4),
+	ROW("longer than the limit", "\xa4" "abc", 4, SCAN_TOO_LONG, 0),
+	ROW("a string that claims 4 GiB", "\xdb\xff\xff\xff\xff", 100, SCAN_TOO_LONG, 0),
+	ROW("an extension that claims 4 GiB", "\xc9\xff\xff\xff\xff\x01", 100, SCAN_TOO_LONG, 0),
+	ROW("an array that claims 4 G members", "\xdd\xff\xff\xff\xff", 100, SCAN_TOO_LONG, 0),
+	ROW("a map that claims 4 G pairs", "\xdf\xff\xff\xff\xff", 100, SCAN_TOO_LONG, 0),
+	ROW("arrays that claim too much together", "\xdc\x00\x3c\xdc\x00\x3c", 100, SCAN_TOO_LONG, 0),
+	ROW("an array that claims what is left", "\xdc\x00\x61", 100, SCAN_MORE, 0),
+};
+
+static void
+each_form_ends_where_the_format_says(void)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct scan_row *row = &rows[i];
+		struct scanner s;
+		size_t end = 0;
+		scanner_init(&s);
+		enum scan got = scanner_scan(&s, (const uint8_t *)row->bytes, row->n, row->limit, &end);
+		if (got != row->expected || end != row->end)
+			printf("row \"%s\": %d, end %zu\n", row->what, got, end);
+		check_equal(got, row->expected);
+		check_equal(end, row->end);
+	}
+}
+
+/* One byte more at a time: the same verdict, and never whole before the end is there. */
+static void
+any_cut_gives_the_same_verdict(void)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct scan_row *row = &rows[i];
+		struct scanner s;
+		size_t end = 0, n = 0;
+		enum scan got = SCAN_MORE;
+		scanner_init(&s);
+		for (; n <= row->n && got == SCAN_MORE; n++)
+			got = scanner_scan(&s, (const uint8_t *)row->bytes, n, row->limit, &end);
+		check_equal(got, row->expected);
+		check_equal(end, row->end);
+		if (got == SCAN_WHOLE)
+			check_equal(n - 1, row->end);
+	}
+}
+
+/* A long payload is passed over without being there at once, and is not looked at again. */
+static void
+a_long_payload_may_come_in_pieces(void)
+{
+	static uint8_t bytes[70000];
+	size_t end = 0;
+	struct scanner s;
+	memcpy(bytes, "\x92\xdb\x00\x01\x00\x00", 6);
+	memset(bytes + 6, 0xc1, 65536);
+	bytes[6 + 65536] = 7;
+	scanner_init(&s);
+	for (size_t n = 0; n < 6 + 65536; n += 1000)
+		check_equal(scanner_scan(&s, bytes, n, sizeof bytes, &end), SCAN_MORE);
+	check_equal(scanner_scan(&s, bytes, 6 + 65536, sizeof bytes, &end), SCAN_MORE);
+	check_equal(scanner_scan(&s, bytes, sizeof bytes, sizeof bytes, &end), SCAN_WHOLE);
+	check_equal(end, 6 + 65536 + 1);
+}
+
+static void
+random_bytes_never_pass_the_limit(void)
+{
+	uint64_t seed = check_seed(7);
+	uint8_t bytes[256];
+	for (int round = 0; round < 200000; round++) {
+		struct scanner s;
+		size_t end = 0, limit = 1 + round % 200, n = 0;
+		for (size_t i = 0; i < sizeof bytes; i++) {
+			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			bytes[i] = (uint8_t)(seed >> 56);
+		}
+		scanner_init(&s);
+		enum scan got = SCAN_MORE;
+		while (got == SCAN_MORE && n < sizeof bytes) {
+			n += 1 + (seed & 31);
+			n = n < sizeof bytes ? n : sizeof bytes;
+			got = scanner_scan(&s, bytes, n, limit, &end);
+			check(s.at <= n && s.at <= limit && s.depth <= SCAN_DEPTH_MAX);
+		}
+		check(got != SCAN_MORE && (got != SCAN_WHOLE || (end <= n && end <= limit)));
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct check tests[] = {
+		CHECK(each_form_ends_where_the_format_says),
+		CHECK(any_cut_gives_the_same_verdict),
+		CHECK(a_long_payload_may_come_in_pieces),
+		CHECK(random_bytes_never_pass_the_limit),
+	};
+	return check_run(argv[0], tests, sizeof tests / sizeof tests[0], argc, argv);
+}

@@ -12,7 +12,6 @@
 #include "persist/fold.h"
 #include "persist/image_private.h"
 #include "persist/image_record.h"
-#include "persist/pages.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -400,49 +399,33 @@ image_commit(struct image *im, struct why *why)
 
 /* ---- for image_check.c and image_copy.c -------------------------------------------------------------------------- */
 
-/* Without a lock file: nobody writes. A map size of 0 takes what the file says. */
+/* Without a lock file, since nobody writes; the map is as long as the file says. */
 static int
-env_open_still(MDB_env **env, const char *path, uint64_t bytes)
+env_open_still(MDB_env **env, const char *path)
 {
 	int rc = mdb_env_create(env);
 	if (rc == 0)
-		rc = mdb_env_set_mapsize(*env, (bytes + MAP_UNIT - 1) & ~(MAP_UNIT - 1));
-	if (rc == 0)
 		rc = mdb_env_open(*env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, IMAGE_FILE_MODE);
 	return rc;
-}
-
-int
-image_check_mapped(const char *path, uint64_t bytes, struct image_findings *found, struct why *why)
-{
-	MDB_env *env = NULL;
-	MDB_envinfo info;
-	struct why inner;
-	int sound = -1;
-	int rc = env_open_still(&env, path, bytes);
-	if (rc == 0)
-		rc = mdb_env_info(env, &info);
-	if (rc != 0)
-		image_fail(&inner, "LMDB does not open it: %s", mdb_strerror(rc));
-	else
-		sound = pages_check(info.me_mapaddr, bytes, found, &inner);
-	if (sound < 0) {
-		found->exists = true;
-		image_fail(why, "image %.250s is damaged: %s", path, inner.text);
-	}
-	if (env != NULL)
-		mdb_env_close(env);
-	return sound;
 }
 
 struct image *
 image_open_still(const char *path, struct why *why)
 {
 	struct image *im = calloc(1, sizeof(*im));
-	int rc = im == NULL ? ENOMEM : env_open_still(&im->env, path, 0);
+	MDB_txn *txn = NULL;
+	const char *wrong = NULL;
+	int rc = im == NULL ? ENOMEM : env_open_still(&im->env, path);
 	if (rc == 0)
+		rc = mdb_txn_begin(im->env, NULL, MDB_RDONLY, &txn);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &im->records);
+	if (rc == 0)
+		wrong = meta_get(txn, im->records, &im->meta);
+	mdb_txn_abort(txn);
+	if (rc == 0 && wrong == NULL)
 		return im;
-	say(why, path, "cannot be opened", rc);
+	image_fail(why, "image %s: LMDB does not open it: %s", path, wrong ? wrong : mdb_strerror(rc));
 	image_close(im);
 	return NULL;
 }

@@ -1,9 +1,10 @@
 /*
  * image_check.c: the check of a whole image in a child process (image_verify, image_inspect). pages.c follows no offset that it
- * has not checked; the child is there for what it does not see, above all LMDB's own opening and a file that the disk fails to
- * read (SIGBUS). The parent trusts nothing but a whole answer.
+ * has not checked; the child is there for what follows it: LMDB's own opening of the file, which maps it and trusts it. The
+ * parent trusts nothing but a whole answer.
  */
 #include "persist/image_private.h"
+#include "persist/pages.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 /* A check reads each byte once; slower than this is a loop, and ends the child. */
 #define CHECK_BYTES_PER_SECOND (UINT64_C(4) << 20)
 #define CHECK_SECONDS_MIN      60
+#define CHECK_READ_BYTES       ((size_t)1 << 20)
 
 int64_t
 image_file_bytes(struct disk *disk, const char *name)
@@ -28,23 +30,72 @@ image_file_bytes(struct disk *disk, const char *name)
 	return bytes;
 }
 
+/*
+ * From the start to the end once, for nothing but the page cache: the trees of an image that was long in use jump all over the
+ * file, which a disk answers far more slowly than one long read.
+ */
+static void
+read_through(struct disk *disk, int file, uint64_t bytes)
+{
+	static uint8_t chunk[CHECK_READ_BYTES];
+	for (uint64_t at = 0; at < bytes; at += sizeof(chunk))
+		if (disk->calls->read_at(disk, file, chunk, sizeof(chunk), at) <= 0)
+			return; /* the check will meet it again, and name the page */
+}
+
+int
+image_check_file(struct disk *disk, const char *name, const char *path, struct image_findings *found, struct why *why)
+{
+	struct why inner;
+	int file = disk->calls->open(disk, name, 0);
+	int64_t bytes = file < 0 ? -1 : disk->calls->size(disk, file);
+	*found = (struct image_findings){ .exists = true };
+	if (bytes < 0) {
+		image_fail(&inner, "it cannot be opened: %s", strerror(errno));
+	} else {
+		read_through(disk, file, (uint64_t)bytes);
+		bytes = pages_check(disk, file, (uint64_t)bytes, found, &inner);
+	}
+	if (file >= 0)
+		disk->calls->close(disk, file);
+	return bytes < 0 ? image_fail(why, "image %.250s is damaged: %s", path, inner.text) : 0;
+}
+
 struct answer {
 	int sound;
 	struct image_findings found;
 	struct why why;
 };
 
+/* The pages first; then LMDB must see the same meta record. */
+static int
+check_both(struct disk *disk, const char *path, struct answer *a)
+{
+	struct image_meta meta;
+	if (image_check_file(disk, IMAGE_NAME, path, &a->found, &a->why) < 0)
+		return -1;
+	struct image *image = image_open_still(path, &a->why);
+	if (image == NULL)
+		return -1;
+	image_meta(image, &meta);
+	image_close(image);
+	if (memcmp(&meta, &a->found.meta, sizeof(meta)) == 0)
+		return 0;
+	return image_fail(&a->why, "image %.250s is damaged: LMDB reads another meta record than is there", path);
+}
+
 /* The child: bounded time, no core file, gone when its parent is (it holds a copy of the folder's lock). */
 _Noreturn static void
-check_child(int out, const char *path, uint64_t bytes)
+check_child(int out, struct disk *disk, const char *path, uint64_t bytes)
 {
-	struct answer a = { .sound = -1 };
+	struct answer a;
 	struct rlimit none = { 0, 0 }, seconds;
+	memset(&a, 0, sizeof(a));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	seconds.rlim_cur = seconds.rlim_max = CHECK_SECONDS_MIN + bytes / CHECK_BYTES_PER_SECOND;
 	setrlimit(RLIMIT_CORE, &none);
 	setrlimit(RLIMIT_CPU, &seconds);
-	a.sound = image_check_mapped(path, bytes, &a.found, &a.why);
+	a.sound = check_both(disk, path, &a);
 	/* Shorter than PIPE_BUF, so written whole. */
 	_Static_assert(sizeof(a) <= 4096, "an answer fits in one write of a pipe");
 	_exit(write(out, &a, sizeof(a)) == (ssize_t)sizeof(a) ? 0 : 1);
@@ -52,7 +103,7 @@ check_child(int out, const char *path, uint64_t bytes)
 
 /* Runs the check in a child. What counts is a whole answer: a child that crashed on a page has given none. */
 static int
-check_forked(const char *path, uint64_t bytes, struct answer *a, struct why *why)
+check_forked(struct disk *disk, const char *path, uint64_t bytes, struct answer *a, struct why *why)
 {
 	int ends[2], status = 0;
 	if (pipe(ends) < 0)
@@ -60,7 +111,7 @@ check_forked(const char *path, uint64_t bytes, struct answer *a, struct why *why
 	pid_t child = fork();
 	if (child == 0) {
 		close(ends[0]);
-		check_child(ends[1], path, bytes);
+		check_child(ends[1], disk, path, bytes);
 	}
 	close(ends[1]);
 	ssize_t n;
@@ -94,7 +145,7 @@ inspect_file(struct disk *disk, const char *path, struct image_findings *found, 
 		return image_fail(why, "image %s: cannot be looked at: %s", path, strerror(errno));
 	if ((uint64_t)bytes <= IMAGE_EMPTY_BYTES)
 		return 0;
-	int rc = check_forked(path, (uint64_t)bytes, &a, why);
+	int rc = check_forked(disk, path, (uint64_t)bytes, &a, why);
 	*found = a.found;
 	if (rc == 0 && a.sound < 0)
 		*why = a.why;

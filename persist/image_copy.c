@@ -28,10 +28,9 @@ copy_checked(struct image *im, struct disk *disk, const char *path, struct image
 		return image_fail(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
 	if (image_copy_compact(im, path, why) < 0)
 		return -1;
-	int64_t bytes = image_file_bytes(disk, IMAGE_NEW_NAME);
-	if (bytes < 0 || sync_file(disk, IMAGE_NEW_NAME) < 0)
+	if (sync_file(disk, IMAGE_NEW_NAME) < 0)
 		return image_fail(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
-	if (image_check_mapped(path, (uint64_t)bytes, &found, why) < 0)
+	if (image_check_file(disk, IMAGE_NEW_NAME, path, &found, why) < 0)
 		return -1;
 	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
 		return image_fail(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));

@@ -20,9 +20,9 @@ int image_path(char path[IMAGE_PATH_MAX], const char *dir, const char *name, str
 /* The file's length; -1 with errno. */
 int64_t image_file_bytes(struct disk *, const char *name);
 
-/* Maps the file through LMDB, which looks at the meta pages only, and checks the mapped bytes (pages.h). -1: why. */
-int image_check_mapped(const char *path, uint64_t bytes, struct image_findings *, struct why *);
-/* An image for image_copy_compact and image_close only: nobody writes it meanwhile. NULL: why. */
+/* Checks every page and record of a file of the folder (pages.h), here and now. `path` is for the sentence. -1: why. */
+int image_check_file(struct disk *, const char *name, const char *path, struct image_findings *, struct why *);
+/* For image_meta, image_copy_compact and image_close only, while nobody writes: opens with LMDB as it stands. NULL: why. */
 struct image *image_open_still(const char *path, struct why *);
 /* LMDB's compact copy of all committed records into a new file, unsynced. -1: why. */
 int image_copy_compact(struct image *, const char *path, struct why *);

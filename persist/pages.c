@@ -12,6 +12,7 @@
 
 #include "persist/image_record.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,11 @@ struct meta {
 };
 
 struct walk {
-	const uint8_t *file;
+	struct disk *disk;
+	int file;
+	uint8_t *levels; /* one page for each level of a tree, so that a branch stays while its children are read */
+	uint8_t *overflow; /* the last value that was read from overflow pages */
+	uint64_t overflow_size;
 	uint64_t pages; /* of the file that are in use: last page + 1 */
 	uint32_t page_bytes;
 	uint8_t *seen; /* one bit per page */
@@ -79,10 +84,22 @@ damage(struct walk *w, uint64_t page, const char *form, ...)
 	return -1;
 }
 
-static const uint8_t *
-page_at(const struct walk *w, uint64_t number)
+/* n whole pages from `first` on. */
+static int
+fetch(struct walk *w, uint64_t first, uint64_t n, uint8_t *to)
 {
-	return w->file + number * w->page_bytes;
+	size_t bytes = (size_t)(n * w->page_bytes);
+	ssize_t got = w->disk->calls->read_at(w->disk, w->file, to, bytes, first * w->page_bytes);
+	if (got == (ssize_t)bytes)
+		return 0;
+	return damage(w, first, "cannot be read: %s", got < 0 ? strerror(errno) : "the file ends");
+}
+
+/* Where the page that is being looked at on a level stands. */
+static uint8_t *
+level_page(const struct walk *w, unsigned level)
+{
+	return w->levels + (size_t)level * w->page_bytes;
 }
 
 /* Pages first..first+n-1 belong to one owner now: in the file, and nobody else's. */
@@ -139,6 +156,35 @@ check_free_list(struct walk *w, uint64_t page, uint64_t key, const uint8_t *valu
 	return 0;
 }
 
+/* The overflow pages that a leaf's node names. NULL: damage. */
+static const uint8_t *
+fetch_overflow(struct walk *w, uint64_t page, uint64_t number, size_t value_n)
+{
+	struct page_head head;
+	uint8_t *first = level_page(w, 0);
+	if (take(w, page, number, 1) < 0 || fetch(w, number, 1, first) < 0)
+		return NULL;
+	memcpy(&head, first, sizeof(head));
+	uint64_t pages = head.lower | (uint64_t)head.upper << 16, bytes = pages * w->page_bytes;
+	if (head.number != number || head.kind != PAGE_OVERFLOW || bytes < PAGE_HEAD + value_n) {
+		damage(w, number, "is not the overflow page that page %llu names", (unsigned long long)page);
+		return NULL;
+	}
+	if (pages > 1 && take(w, page, number + 1, pages - 1) < 0)
+		return NULL;
+	w->counted.overflows += pages;
+	if (w->overflow_size < bytes) {
+		uint8_t *more = realloc(w->overflow, bytes);
+		if (more == NULL) {
+			damage(w, number, "no memory to read it");
+			return NULL;
+		}
+		w->overflow = more;
+		w->overflow_size = bytes;
+	}
+	return fetch(w, number, pages, w->overflow) < 0 ? NULL : w->overflow + PAGE_HEAD;
+}
+
 /* The value behind a leaf's node: in place, or on overflow pages. */
 static int
 check_value(struct walk *w, uint64_t page, uint64_t key, const struct node_head *node, const uint8_t *value)
@@ -146,18 +192,10 @@ check_value(struct walk *w, uint64_t page, uint64_t key, const struct node_head 
 	size_t n = node->low | (size_t)node->high << 16;
 	if (node->flags == NODE_OVERFLOW) {
 		uint64_t number;
-		struct page_head head;
 		memcpy(&number, value, 8);
-		if (take(w, page, number, 1) < 0)
+		value = fetch_overflow(w, page, number, n);
+		if (value == NULL)
 			return -1;
-		memcpy(&head, page_at(w, number), sizeof(head));
-		uint64_t pages = head.lower | (uint64_t)head.upper << 16;
-		if (head.number != number || head.kind != PAGE_OVERFLOW || pages * w->page_bytes < PAGE_HEAD + n)
-			return damage(w, number, "is not the overflow page that page %llu names", (unsigned long long)page);
-		if (pages > 1 && take(w, page, number + 1, pages - 1) < 0)
-			return -1;
-		w->counted.overflows += pages;
-		value = page_at(w, number) + PAGE_HEAD;
 	}
 	return w->of_free ? check_free_list(w, page, key, value, n) : check_record(w, page, key, value, n);
 }
@@ -166,17 +204,18 @@ check_value(struct walk *w, uint64_t page, uint64_t key, const struct node_head 
 
 /* The node at index i and how many bytes it takes, all of them inside the page. -1: damage. */
 static int
-read_node(struct walk *w, uint64_t page, const struct page_head *head, uint32_t i, struct node_head *node, const uint8_t **key)
+read_node(struct walk *w, uint64_t page, const uint8_t *at, uint32_t i, struct node_head *node, const uint8_t **key)
 {
-	const uint8_t *at = page_at(w, page);
+	struct page_head head;
 	uint16_t offset;
+	memcpy(&head, at, sizeof(head));
 	memcpy(&offset, at + PAGE_HEAD + i * 2, 2);
-	if (offset < head->upper || offset % 2 != 0 || offset + (uint32_t)NODE_HEAD > w->page_bytes)
+	if (offset < head.upper || offset % 2 != 0 || offset + (uint32_t)NODE_HEAD > w->page_bytes)
 		return damage(w, page, "node %u is outside the page", i);
 	memcpy(node, at + offset, NODE_HEAD);
 	*key = at + offset + NODE_HEAD;
 	uint64_t n = NODE_HEAD + (uint64_t)node->key_n;
-	bool leaf = head->kind == PAGE_LEAF;
+	bool leaf = head.kind == PAGE_LEAF;
 	/* The leftmost key of a branch is never read and may be missing. */
 	if (node->key_n != 8 && (leaf || i > 0 || node->key_n != 0))
 		return damage(w, page, "node %u has a key of %u bytes", i, node->key_n);
@@ -193,13 +232,14 @@ read_node(struct walk *w, uint64_t page, const struct page_head *head, uint32_t 
 static int
 check_leaf(struct walk *w, uint64_t page, const struct page_head *head, uint32_t nodes, uint64_t low, uint64_t high)
 {
+	const uint8_t *bytes_at = level_page(w, 1);
 	uint64_t bytes = 0;
 	w->counted.leaves++;
 	for (uint32_t i = 0; i < nodes; i++) {
 		struct node_head node;
 		const uint8_t *at;
 		uint64_t key;
-		int n = read_node(w, page, head, i, &node, &at);
+		int n = read_node(w, page, bytes_at, i, &node, &at);
 		if (n < 0)
 			return -1;
 		bytes += (uint64_t)n;
@@ -228,7 +268,7 @@ check_branch(struct walk *w, uint64_t page, const struct page_head *head, uint32
 		struct node_head node;
 		const uint8_t *at;
 		uint64_t key = low;
-		int n = read_node(w, page, head, i, &node, &at);
+		int n = read_node(w, page, level_page(w, level), i, &node, &at);
 		if (n < 0)
 			return -1;
 		bytes += (uint64_t)n;
@@ -252,9 +292,9 @@ static int
 check_page(struct walk *w, uint64_t owner, uint64_t page, unsigned level, uint64_t low, uint64_t high)
 {
 	struct page_head head;
-	if (take(w, owner, page, 1) < 0)
+	if (take(w, owner, page, 1) < 0 || fetch(w, page, 1, level_page(w, level)) < 0)
 		return -1;
-	memcpy(&head, page_at(w, page), sizeof(head));
+	memcpy(&head, level_page(w, level), sizeof(head));
 	if (head.number != page || head.kind != (level == 1 ? PAGE_LEAF : PAGE_BRANCH))
 		return damage(w, page, "is not the %s page that page %llu names", level == 1 ? "leaf" : "branch",
 		    (unsigned long long)owner);
@@ -285,16 +325,19 @@ check_tree(struct walk *w, const struct tree *tree, bool of_free)
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------- */
 
-/* Meta page i, in a file of pages of page_bytes. */
+/* Meta page i: its bytes start with `at`. */
 static int
-read_meta(struct walk *w, uint64_t i, struct meta *m)
+read_meta(struct walk *w, uint64_t i, const uint8_t *at, struct meta *m)
 {
 	struct page_head head;
-	memcpy(&head, page_at(w, i), sizeof(head));
-	memcpy(m, page_at(w, i) + PAGE_HEAD, sizeof(*m));
+	memcpy(&head, at, sizeof(head));
+	memcpy(m, at + PAGE_HEAD, sizeof(*m));
 	if (head.number != i || head.kind != PAGE_META || m->magic != META_MAGIC || m->version != META_VERSION)
 		return damage(w, i, "is not a meta page of this version of LMDB");
-	if (m->free.page_bytes != w->page_bytes)
+	if (i == 0)
+		w->page_bytes = m->free.page_bytes;
+	if (m->free.page_bytes != w->page_bytes || w->page_bytes < PAGE_BYTES_MIN || w->page_bytes > PAGE_BYTES_MAX ||
+	    (w->page_bytes & (w->page_bytes - 1)) != 0)
 		return damage(w, i, "the size of a page is wrong");
 	if (m->free.flags != (ENV_ONE_FILE | TREE_INTEGERS) || (m->records.flags & ~TREE_INTEGERS) != 0)
 		return damage(w, i, "the flags of a tree are wrong");
@@ -309,15 +352,14 @@ static int
 read_metas(struct walk *w, uint64_t bytes)
 {
 	struct meta m[META_PAGES];
-	if (bytes < PAGE_HEAD + sizeof(m[0]))
-		return damage(w, 0, "the file is too short");
-	memcpy(&m[0], w->file + PAGE_HEAD, sizeof(m[0]));
-	w->page_bytes = m[0].free.page_bytes;
-	if (w->page_bytes < PAGE_BYTES_MIN || w->page_bytes > PAGE_BYTES_MAX || (w->page_bytes & (w->page_bytes - 1)) != 0 ||
-	    bytes < META_PAGES * (uint64_t)w->page_bytes)
-		return damage(w, 0, "the size of a page is wrong, or the file is too short");
-	if (read_meta(w, 0, &m[0]) < 0 || read_meta(w, 1, &m[1]) < 0)
-		return -1;
+	uint8_t at[PAGE_HEAD + sizeof(m[0])];
+	for (uint64_t i = 0; i < META_PAGES; i++) {
+		ssize_t got = w->disk->calls->read_at(w->disk, w->file, at, sizeof(at), i * w->page_bytes);
+		if (got != (ssize_t)sizeof(at))
+			return damage(w, i, "cannot be read: %s", got < 0 ? strerror(errno) : "the file ends");
+		if (read_meta(w, i, at, &m[i]) < 0)
+			return -1;
+	}
 	bool second = m[0].transaction < m[1].transaction;
 	w->meta = m[second];
 	if (m[second].transaction - m[!second].transaction > 1)
@@ -344,23 +386,28 @@ check_sum(struct walk *w)
 	return sum == w->sum ? 0 : damage(w, 0, "every record is whole, but their sum is not the meta record's");
 }
 
-int
-pages_check(const uint8_t *file, uint64_t bytes, struct image_findings *found, struct why *why)
+static int
+check_all(struct walk *w)
 {
-	struct walk w = { .file = file, .found = found, .why = why };
+	if (check_tree(w, &w->meta.free, true) < 0 || check_tree(w, &w->meta.records, false) < 0 || check_sum(w) < 0)
+		return -1;
+	w->found->exists = w->has_meta;
+	w->found->pages_lost = w->pages - META_PAGES - w->found->pages_used - w->found->pages_free;
+	return 0;
+}
+
+int
+pages_check(struct disk *disk, int file, uint64_t bytes, struct image_findings *found, struct why *why)
+{
+	struct walk w = { .disk = disk, .file = file, .found = found, .why = why };
 	*found = (struct image_findings){ .bytes = bytes, .exists = true };
 	if (read_metas(&w, bytes) < 0)
 		return -1;
 	w.seen = calloc(1, (size_t)(w.pages / 8 + 1));
-	if (w.seen == NULL) {
-		snprintf(why->text, sizeof(why->text), "no memory for a map of %llu pages", (unsigned long long)w.pages);
-		return -1;
-	}
-	int sound = 0;
-	if (check_tree(&w, &w.meta.free, true) < 0 || check_tree(&w, &w.meta.records, false) < 0 || check_sum(&w) < 0)
-		sound = -1;
+	w.levels = malloc((DEPTH_MAX + 1) * (size_t)w.page_bytes);
+	int sound = w.seen == NULL || w.levels == NULL ? damage(&w, 0, "no memory to check the image") : check_all(&w);
 	free(w.seen);
-	found->exists = sound < 0 || w.has_meta;
-	found->pages_lost = w.pages - META_PAGES - found->pages_used - found->pages_free;
+	free(w.levels);
+	free(w.overflow);
 	return sound;
 }

@@ -1,6 +1,6 @@
 /*
- * pages.h: checks the image's file page by page, without LMDB: the mapped bytes are read as what LMDB 0.9 writes (data version
- * 1, one unnamed database with integer keys), every offset is checked before it is followed, so no damage can crash it.
+ * pages.h: checks the image's file page by page, without LMDB: the bytes are read as what LMDB 0.9 writes (data version 1, one
+ * unnamed database with integer keys), and every offset is checked before it is followed, so that no damage can crash it.
  *
  * Checked:
  *   - both meta pages: kind, magic, version, page size, equal flags; their transaction numbers are neighbours and in their places
@@ -12,14 +12,15 @@
  * Not checked, because nothing ever reads it: bytes of free pages, gaps inside pages, the older meta page's trees. Pages that
  * are neither used nor free are counted only: they are lost room.
  *
- * Pure but for a bitmap of one bit per page from malloc. Any thread.
+ * Reads only, a page at a time; takes a bit of memory per page. Any thread.
  */
 #ifndef HOLDFAST_PERSIST_PAGES_H
 #define HOLDFAST_PERSIST_PAGES_H
 
+#include "persist/disk.h"
 #include "persist/image.h"
 
-/* The file's bytes, 8-byte aligned. 0: sound, findings are filled; -1: why, findings hold what was found before. */
-int pages_check(const uint8_t *file, uint64_t bytes, struct image_findings *, struct why *);
+/* A file of so many bytes, open. 0: sound, findings are filled; -1: why, findings hold what was found before. */
+int pages_check(struct disk *, int file, uint64_t bytes, struct image_findings *, struct why *);
 
 #endif

@@ -1,0 +1,567 @@
+/* decide_event.c: what happened at a till, in a warehouse (D27 to D40). Facts are never refused for lack of stock (D9). */
+#include "core/state.h"
+
+#include "core/hash.h"
+
+/* One event on its way through the checks. */
+struct arrival {
+	const struct event_command *c;
+	struct result *result;
+	bool replay; /* from the quarantine: already seen */
+	uint64_t replay_number;
+	uint32_t source; /* id; NAME_NONE: not known yet */
+	uint64_t digest;
+	int64_t at; /* its instant, or arrival */
+	uint32_t sku, location; /* ids; NAME_NONE: to be created */
+};
+
+static const enum cause_kind causes[] = {
+	[EVENT_SALE] = CAUSE_SALE, [EVENT_RETURN] = CAUSE_RETURN, [EVENT_RECEIPT] = CAUSE_RECEIPT, [EVENT_ADJUST] = CAUSE_ADJUST,
+	[EVENT_UNSELL] = CAUSE_UNSELL, [EVENT_RESELL] = CAUSE_RESELL, [EVENT_COUNT] = CAUSE_COUNT, [EVENT_FULFIL] = CAUSE_FULFIL_EVENT,
+	[EVENT_KIND_UNKNOWN] = CAUSE_REJECTED_EVENT,
+};
+
+static uint8_t *
+put_bytes(uint8_t *at, struct bytes b)
+{
+	*at++ = (uint8_t)b.n;
+	if (b.n)
+		memcpy(at, b.at, b.n);
+	return at + b.n;
+}
+
+static uint8_t *
+put_number(uint8_t *at, int64_t v)
+{
+	memcpy(at, &v, sizeof v);
+	return at + sizeof v;
+}
+
+/* D28: what makes two events of one identity the same (R15). */
+static uint64_t
+content_digest(struct engine *e, const struct event_command *c)
+{
+	uint8_t *start = e->scratch->content, *at = start;
+	if (c->defect != STATUS_OK)
+		return hash_bytes(c->raw);
+	*at++ = (uint8_t)c->kind;
+	*at++ = (uint8_t)(c->has_expected | c->to_unsellable << 1);
+	at = put_number(at, c->qty);
+	at = put_number(at, c->at);
+	at = put_number(at, c->as_of);
+	at = put_number(at, c->has_expected ? c->expected : 0);
+	at = put_bytes(at, c->sku);
+	at = put_bytes(at, c->location);
+	at = put_bytes(at, c->ref);
+	at = put_bytes(at, c->reason);
+	return XXH3_64bits(start, (size_t)(at - start));
+}
+
+static void
+reject(struct arrival *a, enum status status, const char *message)
+{
+	refuse(a->result, status, message);
+	a->result->outcome = OUTCOME_REJECTED;
+}
+
+static void
+reject_which(struct arrival *a, enum status status, const char *which, const char *message)
+{
+	reject(a, status, message);
+	a->result->which = which;
+}
+
+/* ---- marks and quarantine: how an event ends ---- */
+
+/* Remembers the identity with its outcome. A replayed one only where its place in the ring is still its own. */
+static void
+emit_seen(struct engine *e, const struct arrival *a, enum event_outcome outcome, enum status status)
+{
+	const struct event_command *c = a->c;
+	if (c->n) {
+		struct mark_record m = { .source = a->source, .n = c->n, .digest = a->digest, .outcome = outcome, .status = status };
+		const struct source *s = &e->sources.at[a->source];
+		if (a->replay && (s->highest - c->n >= SOURCE_WINDOW || !sources_has(&e->sources, a->source, c->n)))
+			return;
+		sources_after(&e->sources, a->source, c->n, a->at, &m);
+		emit_mark(e, &m);
+	} else if (!a->replay) {
+		struct free_id_record f = { .number = e->free_ids.next, .ring = e->free_ids.ring, .source = a->source, .digest = a->digest,
+			.arrival = e->now, .outcome = outcome, .status = status };
+		free_id_key(c->id, f.id);
+		emit_free_id(e, &f);
+	}
+}
+
+static void
+emit_kept(struct engine *e, const struct arrival *a, uint64_t number, enum status reason)
+{
+	struct quarantine_record q = { .slot = (uint32_t)(number % e->quarantine.max), .number = number, .kept = true,
+		.reason = reason, .at = e->now, .raw = a->c->raw };
+	emit_quarantine(e, &q);
+}
+
+static void
+emit_dropped(struct engine *e, uint64_t number)
+{
+	struct quarantine_record q = { .slot = (uint32_t)(number % e->quarantine.max), .number = number };
+	emit_quarantine(e, &q);
+}
+
+#define RESENT_LOOK 64 /* newest items compared, so that a resent conflict is not kept twice */
+
+static uint64_t
+kept_already(const struct engine *e, struct bytes raw)
+{
+	for (uint64_t n = e->quarantine.last, i = 0; n > 0 && i < RESENT_LOOK; n--, i++) {
+		const struct kept_event *k = quarantine_find(&e->quarantine, n);
+		if (k && bytes_equal((struct bytes){ k->raw, k->raw_n }, raw))
+			return n;
+	}
+	return 0;
+}
+
+/* Ends in quarantine with the reason in result (D30); `seen`: its number counts as seen from now on. */
+static void
+quarantine(struct engine *e, struct arrival *a, bool seen)
+{
+	enum status reason = a->result->status;
+	uint64_t number = a->replay ? a->replay_number : seen ? 0 : kept_already(e, a->c->raw);
+	if (number && !a->replay) {
+		a->result->quarantine = number;
+		return;
+	}
+	if (!a->replay && (number = quarantine_next(&e->quarantine)) == 0) {
+		reject_which(a, STATUS_CAPACITY, "quarantine_max", "the quarantine is full: replay or drop what it keeps");
+		return;
+	}
+	step_begin(e, CAUSE_REJECTED_EVENT, a->c->ref, a->c->reason);
+	if (a->source == NAME_NONE)
+		a->source = emit_name(e, NAMES_SOURCE, a->c->source);
+	if (seen)
+		emit_seen(e, a, OUTCOME_REJECTED, reason);
+	emit_kept(e, a, number, reason);
+	step_end(e);
+	a->result->quarantine = number;
+}
+
+/* ---- identity (D27 to D29) ---- */
+
+/* Same identity came before: a repeat, or two facts under one name. */
+static void
+seen_before(struct engine *e, struct arrival *a, bool same)
+{
+	if (same) {
+		a->result->outcome = OUTCOME_DUPLICATE;
+		return;
+	}
+	reject(a, STATUS_CONFLICT, "this source sent another event under the same number or id");
+	quarantine(e, a, false);
+}
+
+/* true: the event is new and may go on. */
+static bool
+number_is_new(struct engine *e, struct arrival *a)
+{
+	const struct mark *mark;
+	enum seen seen = a->source == NAME_NONE ? (a->c->n > SOURCE_WINDOW ? SEEN_TOO_FAR : SEEN_NEW)
+						: sources_look(&e->sources, a->source, a->c->n, &mark);
+	switch (seen) {
+	case SEEN_NEW:
+		return true;
+	case SEEN_TOO_FAR:
+		reject(a, STATUS_GAP_TOO_WIDE, "more than 4096 numbers ahead of what is complete: send what is missing first, or skip_to");
+		return false;
+	case SEEN_LOST:
+		reject(a, STATUS_STALE, "this number was declared lost");
+		a->result->number = -1;
+		quarantine(e, a, true);
+		return false;
+	case SEEN_KNOWN:
+		seen_before(e, a, mark->digest == a->digest);
+		return false;
+	case SEEN_LONG_AGO:
+		seen_before(e, a, a->at <= e->sources.at[a->source].last_at);
+		return false;
+	}
+	return false;
+}
+
+static bool
+id_is_new(struct engine *e, struct arrival *a)
+{
+	const struct free_id *f = a->source == NAME_NONE ? NULL : free_ids_find(&e->free_ids, a->source, a->c->id);
+	if (f == NULL || f->arrival + e->options.value[OPTION_FREE_ID_MS] <= e->now)
+		return true;
+	seen_before(e, a, f->digest == a->digest);
+	return false;
+}
+
+static bool
+identity_is_new(struct engine *e, struct arrival *a)
+{
+	const struct event_command *c = a->c;
+	if (c->source.n == 0 || (c->n == 0 && c->id.n == 0)) {
+		if (c->defect != STATUS_OK)
+			reject(a, c->defect, c->defect_message);
+		else
+			reject(a, STATUS_BAD_REQUEST, "an event needs a source and a number n or an id");
+		return false;
+	}
+	a->source = names_find(&e->names[NAMES_SOURCE], c->source);
+	if (a->source == NAME_NONE && names_count(&e->names[NAMES_SOURCE]) == e->names[NAMES_SOURCE].max) {
+		reject_which(a, STATUS_CAPACITY, "sources_max", "a table of the server is full");
+		return false;
+	}
+	return a->replay || (c->n ? number_is_new(e, a) : id_is_new(e, a));
+}
+
+/* ---- what can be wrong with any kind ---- */
+
+static const char *
+named_table_full(const struct engine *e, const struct arrival *a)
+{
+	const struct names *skus = &e->names[NAMES_SKU], *locations = &e->names[NAMES_LOCATION];
+	if (a->sku == NAME_NONE && names_count(skus) == skus->max)
+		return "skus_max";
+	if (a->location == NAME_NONE && names_count(locations) == locations->max)
+		return "locations_max";
+	bool fresh = a->sku == NAME_NONE || a->location == NAME_NONE || cells_find(&e->cells, a->sku, a->location) == CELL_NONE;
+	if (fresh && cells_count(&e->cells) == e->cells.max)
+		return "cells_max";
+	bool by_id = a->c->kind == EVENT_COUNT && a->c->n == 0;
+	return !by_id || blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)) ? NULL : "blobs_max";
+}
+
+static bool
+sound(struct engine *e, struct arrival *a)
+{
+	const struct event_command *c = a->c;
+	int64_t latest = e->now + e->options.value[OPTION_FUTURE_MS];
+	if (c->defect != STATUS_OK) {
+		reject(a, c->defect, c->defect_message);
+		return false;
+	}
+	if (c->at > latest || (c->kind == EVENT_COUNT && c->as_of > latest)) {
+		reject(a, STATUS_BAD_REQUEST, "the event lies in the future: is the source's clock right?");
+		return false;
+	}
+	a->sku = names_find(&e->names[NAMES_SKU], c->sku);
+	a->location = names_find(&e->names[NAMES_LOCATION], c->location);
+	bool create = e->options.value[OPTION_CREATE_UNKNOWN];
+	if (a->location != NAME_NONE && is_group(e, a->location))
+		reject(a, STATUS_BAD_REQUEST, "the location is a group: events happen at locations");
+	else if (a->sku == NAME_NONE && !create)
+		reject(a, STATUS_UNKNOWN_SKU, "the SKU is unknown, and create_unknown is off");
+	else if (a->location == NAME_NONE && !create)
+		reject(a, STATUS_UNKNOWN_LOCATION, "the location is unknown, and create_unknown is off");
+	return a->result->status == STATUS_OK;
+}
+
+/* ---- the kinds: each changes the cell in the hand; what it needs beside that is in struct effect ---- */
+
+struct effect {
+	bool keeps_delta;
+	struct delta_record delta;
+	bool reservation_changed;
+	struct reservation_record reservation;
+};
+
+/* D32 to D34: on hand changes at the event's instant, unless the last count has it already. */
+static void
+apply_delta(struct engine *e, struct arrival *a, struct cell_change *cell, int64_t qty, struct effect *effect)
+{
+	bool fits;
+	effect->keeps_delta = delta_apply(cell, qty, a->at, &fits);
+	effect->delta = (struct delta_record){ .cell = cell->cell, .at = a->at, .arrival = e->now, .qty = qty, .source = a->source + 1,
+		.n = a->c->n };
+	if (!fits)
+		reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
+	a->result->outcome = !fits ? OUTCOME_REJECTED : effect->keeps_delta ? OUTCOME_APPLIED : OUTCOME_ABSORBED;
+}
+
+static void
+apply_unsellable(struct arrival *a, struct cell_change *cell, int64_t qty)
+{
+	if (!qty_fits(cell->now.unsellable + qty)) {
+		reject_which(a, STATUS_LIMIT, "quantity", "unsellable would leave its bounds");
+		return;
+	}
+	cell->now.unsellable += qty;
+}
+
+static void
+apply_sale(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	apply_delta(e, a, cell, -a->c->qty, effect);
+}
+
+static void
+apply_receipt(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	apply_delta(e, a, cell, a->c->qty, effect);
+}
+
+static void
+apply_return(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	apply_delta(e, a, cell, a->c->qty, effect);
+	if (a->c->to_unsellable && a->result->status == STATUS_OK)
+		apply_unsellable(a, cell, a->c->qty);
+}
+
+static bool
+as_expected(struct arrival *a, const struct cell_change *cell)
+{
+	if (!a->c->has_expected || a->c->expected == cell->now.on_hand)
+		return true;
+	reject(a, STATUS_MISMATCH, "on hand is not what the event expected");
+	a->result->number = cell->now.on_hand;
+	return false;
+}
+
+static void
+apply_adjust(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	apply_delta(e, a, cell, a->c->qty, effect);
+}
+
+static void
+apply_unsell(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	apply_unsellable(a, cell, a->c->qty);
+}
+
+static void
+apply_resell(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	apply_unsellable(a, cell, -a->c->qty);
+}
+
+/* D35: (as_of, source, n before ids). */
+static bool
+count_is_later(const struct engine *e, const struct arrival *a, int64_t as_of, const struct cell_image *last)
+{
+	if (!(last->flags & CELL_COUNTED) || as_of != last->count_at - 1)
+		return !(last->flags & CELL_COUNTED) || as_of > last->count_at - 1;
+	int order = bytes_compare(a->c->source, names_get(&e->names[NAMES_SOURCE], last->count_source));
+	if (order == 0)
+		order = (a->c->n == 0) - ((last->flags & CELL_COUNT_BY_ID) != 0);
+	if (order == 0)
+		order = a->c->n ? (a->c->n > last->count_n) - (a->c->n < last->count_n) : bytes_compare(a->c->id, last->count_id);
+	return order > 0;
+}
+
+static void
+apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	const struct event_command *c = a->c;
+	int64_t as_of = c->as_of != -1 ? c->as_of : a->at;
+	struct history_sum sum = { 0, FLOOR_NONE };
+	if (!count_is_later(e, a, as_of, &cell->now)) {
+		reject(a, STATUS_STALE, "a later count of this cell is already in force");
+		a->result->number = cell->now.count_at - 1;
+		return;
+	}
+	if (!cell->fresh)
+		history_sum(&e->history, cell->cell, as_of, e->now - e->options.value[OPTION_COUNT_WINDOW_MS], &sum);
+	if (as_of < sum.floor) {
+		reject(a, STATUS_STALE, "the count is older than the deltas that are still kept for this cell");
+		a->result->number = sum.floor;
+		return;
+	}
+	int64_t was = cell->now.on_hand, now = c->qty + sum.after;
+	if (!qty_fits(now)) {
+		reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
+		return;
+	}
+	cell->now.on_hand = now;
+	cell->now.flags = (cell->now.flags & ~CELL_COUNT_BY_ID) | CELL_COUNTED | (c->n ? 0 : CELL_COUNT_BY_ID);
+	cell->now.count_at = as_of + 1;
+	cell->now.count_source = a->source;
+	cell->now.count_n = c->n;
+	cell->now.count_id = c->n ? (struct bytes){ NULL, 0 } : c->id;
+	struct result *r = a->result;
+	r->outcome = OUTCOME_RECONCILED;
+	r->was = was, r->counted = c->qty, r->reapplied = sum.after, r->variance = now - was;
+}
+
+/* Takes up to `units` of a line's committed, or held, units as gone. */
+static uint32_t
+retire(struct line_record *l, struct cell_change *cell, uint64_t units, bool held)
+{
+	uint32_t *from = held ? &l->held : &l->committed;
+	uint32_t part = (uint64_t)*from < units ? *from : (uint32_t)units;
+	*from -= part;
+	l->fulfilled += part;
+	*(held ? &cell->now.reserved : &cell->now.committed) -= part;
+	return part;
+}
+
+/* The goods of a reservation have left: on hand falls whatever we think of it, the reservation's units here are retired. */
+static void
+apply_fulfil(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+{
+	struct scratch *s = e->scratch;
+	uint64_t left = (uint64_t)a->c->qty;
+	apply_delta(e, a, cell, -a->c->qty, effect);
+	if (a->result->status != STATUS_OK)
+		return;
+	uint32_t slot = reservations_find(&e->reservations, a->c->ref);
+	if (slot != SLOT_NONE) {
+		struct reservation_record *r = &effect->reservation;
+		reservation_load(&e->reservations, slot, r, s->lines, s->id);
+		r->extra = reservation_extra(&e->reservations, slot, s->old_extra);
+		for (int held = 0; held < 2; held++)
+			for (uint32_t i = 0; i < r->lines_n && left > 0; i++)
+				if (s->lines[i].cell == cell->cell)
+					left -= retire(&s->lines[i], cell, left, held);
+		effect->reservation_changed = left < (uint64_t)a->c->qty;
+	}
+	a->result->unmatched = (int64_t)left;
+}
+
+typedef void apply_kind(struct engine *, struct arrival *, struct cell_change *, struct effect *);
+static apply_kind *const kinds[] = {
+	[EVENT_SALE] = apply_sale, [EVENT_RETURN] = apply_return, [EVENT_RECEIPT] = apply_receipt, [EVENT_ADJUST] = apply_adjust,
+	[EVENT_UNSELL] = apply_unsell, [EVENT_RESELL] = apply_resell, [EVENT_COUNT] = apply_count, [EVENT_FULFIL] = apply_fulfil,
+};
+
+/* ---- granted: names, cell, reservation, history, mark ---- */
+
+static void
+emit_effect(struct engine *e, struct arrival *a, struct effect *effect)
+{
+	step_begin(e, causes[a->c->kind], a->c->ref, a->c->reason);
+	if (a->source == NAME_NONE)
+		a->source = emit_name(e, NAMES_SOURCE, a->c->source);
+	if (a->sku == NAME_NONE)
+		a->sku = emit_name(e, NAMES_SKU, a->c->sku);
+	if (a->location == NAME_NONE)
+		a->location = emit_name(e, NAMES_LOCATION, a->c->location);
+	changes_emit(e);
+	if (effect->reservation_changed)
+		emit_reservation(e, &effect->reservation);
+	if (effect->keeps_delta)
+		emit_delta(e, &effect->delta);
+	emit_seen(e, a, a->result->outcome, STATUS_OK);
+	if (a->replay)
+		emit_dropped(e, a->replay_number);
+	step_end(e);
+}
+
+/* The ids that the new names are going to get, so that the cell in the hand has its key. */
+static uint32_t
+id_or_next(const struct engine *e, enum name_table table, uint32_t id)
+{
+	return id == NAME_NONE ? names_count(&e->names[table]) : id;
+}
+
+static bool
+kept_when_rejected(enum status status)
+{
+	return status != STATUS_MISMATCH && status != STATUS_CAPACITY;
+}
+
+/* Judges the rule of the kind on the cell in the hand; NULL: rejected, result says why. */
+static struct cell_change *
+judge(struct engine *e, struct arrival *a, struct effect *effect)
+{
+	uint32_t source = a->source;
+	if (!sound(e, a))
+		return NULL;
+	changes_begin(e);
+	struct cell_change *cell = change_of_pair(e, id_or_next(e, NAMES_SKU, a->sku), id_or_next(e, NAMES_LOCATION, a->location));
+	a->source = id_or_next(e, NAMES_SOURCE, source);
+	if (as_expected(a, cell))
+		kinds[a->c->kind](e, a, cell, effect);
+	a->source = source;
+	const char *full = named_table_full(e, a);
+	if (a->result->status == STATUS_OK && full != NULL)
+		reject_which(a, STATUS_CAPACITY, full, "a table of the server is full");
+	return a->result->status == STATUS_OK ? cell : NULL;
+}
+
+static void
+decide(struct engine *e, struct arrival *a)
+{
+	struct effect effect = { 0 };
+	if (!identity_is_new(e, a))
+		return;
+	struct cell_change *cell = judge(e, a, &effect);
+	if (cell == NULL) {
+		a->result->outcome = OUTCOME_REJECTED;
+		if (a->replay ? a->result->status != STATUS_CAPACITY : kept_when_rejected(a->result->status))
+			quarantine(e, a, true);
+		return;
+	}
+	if (a->result->outcome == OUTCOME_NONE)
+		a->result->outcome = OUTCOME_APPLIED;
+	if (a->c->kind != EVENT_COUNT && a->at + 1 > cell->now.last_event_at)
+		cell->now.last_event_at = a->at + 1;
+	cell->changed = true;
+	emit_effect(e, a, &effect);
+}
+
+void
+decide_event(struct engine *e, const struct event_command *c, struct result *result)
+{
+	struct arrival a = { .c = c, .result = result, .source = NAME_NONE, .sku = NAME_NONE, .location = NAME_NONE };
+	a.at = c->at == -1 ? e->now : c->at;
+	a.digest = content_digest(e, c);
+	result->number = -1;
+	decide(e, &a);
+	result->seq = e->seq;
+}
+
+/* ---- the operator's side ---- */
+
+void
+decide_skip(struct engine *e, const struct skip_command *c, struct result *result)
+{
+	const struct names *sources = &e->names[NAMES_SOURCE];
+	uint32_t id = names_find(sources, c->source);
+	struct source_record r;
+	if (id == NAME_NONE && names_count(sources) == sources->max) {
+		refuse_which(result, STATUS_CAPACITY, "sources_max", "a table of the server is full");
+		return;
+	}
+	if (id != NAME_NONE && c->skip_to <= e->sources.at[id].contiguous)
+		return;
+	step_begin(e, CAUSE_SKIP, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
+	if (id == NAME_NONE)
+		id = emit_name(e, NAMES_SOURCE, c->source);
+	sources_skip(&e->sources, id, c->skip_to, &r);
+	emit_source(e, &r);
+	step_end(e);
+	result->seq = e->seq;
+}
+
+void
+decide_quarantine_drop(struct engine *e, const struct quarantine_command *c, struct result *result)
+{
+	if (quarantine_find(&e->quarantine, c->number) == NULL) {
+		refuse(result, STATUS_NOT_FOUND, "the quarantine keeps no item of that number");
+		return;
+	}
+	step_begin(e, CAUSE_QUARANTINE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
+	emit_dropped(e, c->number);
+	step_end(e);
+	result->seq = e->seq;
+}
+
+void
+decide_quarantine_replay(struct engine *e, const struct quarantine_command *c, struct result *result)
+{
+	if (quarantine_find(&e->quarantine, c->number) == NULL) {
+		refuse(result, STATUS_NOT_FOUND, "the quarantine keeps no item of that number");
+		return;
+	}
+	struct arrival a = { .c = c->event, .result = result, .source = NAME_NONE, .sku = NAME_NONE, .location = NAME_NONE,
+		.replay = true, .replay_number = c->number };
+	a.at = c->event->at == -1 ? e->now : c->event->at;
+	a.digest = content_digest(e, c->event);
+	result->number = -1;
+	decide(e, &a);
+	result->seq = e->seq;
+}

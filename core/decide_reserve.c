@@ -1,0 +1,294 @@
+/* decide_reserve.c: may I have these? (D2, D10, D12, D13, D18, D20, D23, D26) */
+#include "core/state.h"
+
+#include "core/hash.h"
+
+static uint8_t *
+put(uint8_t *at, struct bytes b)
+{
+	*at++ = (uint8_t)b.n;
+	if (b.n)
+		memcpy(at, b.at, b.n);
+	return at + b.n;
+}
+
+/* D13: lines in order, channel, owner, mode, replaces; not ttl, not ref. */
+static uint64_t
+content_digest(struct engine *e, const struct reserve_command *c)
+{
+	uint8_t *start = e->scratch->content, *at = start;
+	for (uint32_t i = 0; i < c->lines_n; i++) {
+		at = put(at, c->lines[i].sku);
+		at = put(at, c->lines[i].location);
+		memcpy(at, &c->lines[i].qty, sizeof c->lines[i].qty);
+		at += sizeof c->lines[i].qty;
+	}
+	*at++ = 0;
+	at = put(at, c->channel);
+	at = put(at, c->owner);
+	at = put(at, c->replaces);
+	*at++ = c->partial;
+	return XXH3_64bits(start, (size_t)(at - start));
+}
+
+/* The first reply again, whatever happened since. */
+static void
+first_reply(struct engine *e, uint32_t slot, struct result *result)
+{
+	struct scratch *s = e->scratch;
+	struct reservation_record r;
+	reservation_load(&e->reservations, slot, &r, s->lines, s->id);
+	result->seq = r.first_seq;
+	result->state = RESERVATION_HELD;
+	result->expires_at = r.created_at + r.ttl_ms;
+	result->lines = s->result_lines;
+	result->lines_n = 0;
+	for (uint32_t i = 0; i < r.lines_n && r.lines[i].origin == 0; i++)
+		s->result_lines[result->lines_n++] = line_of(e, r.lines[i].cell, r.lines[i].granted);
+}
+
+bool
+engine_first_reply(struct engine *e, struct bytes id, struct result *result)
+{
+	*result = (struct result){ 0 };
+	uint32_t slot = reservations_find(&e->reservations, id);
+	if (slot == SLOT_NONE)
+		return false;
+	first_reply(e, slot, result);
+	return true;
+}
+
+void
+next_release(struct engine *e, uint32_t n, struct short_line *s)
+{
+	s->next_release_at = -1;
+	s->next_release_qty = 0;
+	if (n == CELL_NONE)
+		return;
+	struct release_cached *cached = &e->scratch->release[n % RELEASE_CACHE];
+	if (cached->cell != n + 1 || cached->looked_at < e->now - 1000 || (cached->at >= 0 && cached->at <= e->now)) {
+		uint32_t link = e->cells.at[n].lines_head;
+		*cached = (struct release_cached){ n + 1, e->now, -1, 0 };
+		for (uint32_t seen = 0; link && seen < LINES_MAX; seen++) {
+			const struct line *line = &e->reservations.lines[link - 1];
+			int64_t ends = e->reservations.at[line->slot].expires_at;
+			if (line->held && (cached->at < 0 || ends < cached->at))
+				cached->at = ends, cached->qty = 0;
+			if (line->held && ends == cached->at)
+				cached->qty += line->held;
+			link = line->cell_next;
+		}
+	}
+	s->next_release_at = cached->at;
+	s->next_release_qty = cached->qty;
+}
+
+/* Ids of every line's names; the earliest class of refusal decides (D26), within it the first line. */
+static bool
+names_resolve(struct engine *e, const struct reserve_command *c, struct result *result)
+{
+	struct scratch *s = e->scratch;
+	bool unknown_sku = false, unknown_location = false;
+	for (uint32_t i = 0; i < c->lines_n; i++) {
+		s->sku[i] = names_find(&e->names[NAMES_SKU], c->lines[i].sku);
+		s->location[i] = names_find(&e->names[NAMES_LOCATION], c->lines[i].location);
+		unknown_sku |= s->sku[i] == NAME_NONE;
+		if (s->location[i] == NAME_NONE)
+			unknown_location = true;
+		else if (is_group(e, s->location[i]) && group_place(&e->groups, s->location[i]) == PLACE_GROUP_HIDDEN)
+			unknown_location = true, s->location[i] = NAME_NONE;
+	}
+	if (unknown_sku)
+		refuse(result, STATUS_UNKNOWN_SKU, "a line names a SKU that no event or policy ever named");
+	else if (unknown_location)
+		refuse(result, STATUS_UNKNOWN_LOCATION, "a line names a location that no event ever named");
+	return !unknown_sku && !unknown_location;
+}
+
+static bool
+shape_ok(struct engine *e, const struct reserve_command *c, struct result *result)
+{
+	if (c->replaces.n && c->owner.n == 0)
+		refuse(result, STATUS_BAD_REQUEST, "replaces needs an owner: only the owner's own hold can be replaced");
+	else if (c->replaces.n && bytes_equal(c->replaces, c->id))
+		refuse(result, STATUS_BAD_REQUEST, "a reservation cannot replace itself");
+	for (uint32_t i = 0; i < c->lines_n && result->status == STATUS_OK; i++) {
+		uint32_t location = names_find(&e->names[NAMES_LOCATION], c->lines[i].location);
+		if (location != NAME_NONE && group_place(&e->groups, location) > PLACE_GROUP_HIDDEN)
+			refuse(result, STATUS_BAD_REQUEST, "sourcing from a group is not supported yet: name locations");
+	}
+	return result->status == STATUS_OK;
+}
+
+/* The old reservation that `replaces` names, loaded with its lines; SLOT_NONE: gone. false: refused. */
+static uint32_t
+replaced_find(struct engine *e, const struct reserve_command *c, struct reservation_record *old, struct result *result)
+{
+	struct scratch *s = e->scratch;
+	struct refs refs;
+	if (c->replaces.n == 0)
+		return SLOT_NONE;
+	uint32_t slot = reservations_find(&e->reservations, c->replaces);
+	if (slot == SLOT_NONE || e->reservations.at[slot].flags & RESERVATION_FINISHED)
+		return SLOT_NONE;
+	reservation_load(&e->reservations, slot, old, s->old_lines, s->old_id);
+	old->extra = reservation_extra(&e->reservations, slot, s->old_extra);
+	struct bytes owner = refs_begin(old->extra, &refs);
+	enum reservation_state state = reservation_state(old);
+	uint64_t committed = 0;
+	for (uint32_t i = 0; i < old->lines_n; i++)
+		committed += old->lines[i].committed;
+	if (state == RESERVATION_HELD && committed == 0 && e->now >= old->expires_at)
+		return SLOT_NONE;
+	if (!bytes_equal(owner, c->owner))
+		refuse(result, STATUS_FORBIDDEN, "the reservation to replace has another owner");
+	else if (committed)
+		result->state = RESERVATION_COMMITTED; /* wrong_state, but only after names and limits (D26) */
+	return slot;
+}
+
+/* Gives the old hold's units back, in the hand. */
+static void
+replaced_release(struct engine *e, const struct reservation_record *old)
+{
+	for (uint32_t i = 0; i < old->lines_n; i++) {
+		struct line_record *l = &e->scratch->old_lines[i];
+		if (l->held == 0)
+			continue;
+		struct cell_change *change = change_of(e, l->cell);
+		change->now.reserved -= l->held;
+		change->changed = true;
+		l->released += l->held;
+		l->held = 0;
+	}
+}
+
+/* Judges the lines in order against what each cell has left (D2, D12); fills s->lines and, when refused, s->shorts. */
+static bool
+lines_grant(struct engine *e, const struct reserve_command *c, struct result *result)
+{
+	struct scratch *s = e->scratch;
+	uint64_t granted_all = 0;
+	uint32_t shorts_n = 0;
+	for (uint32_t i = 0; i < c->lines_n; i++) {
+		struct cell_change *change = change_of_pair(e, s->sku[i], s->location[i]);
+		int64_t left = cell_ats(&change->now), qty = c->lines[i].qty;
+		int64_t granted = qty <= left ? qty : c->partial ? qty_floor(left) : 0;
+		s->lines[i] = (struct line_record){ .cell = change->cell, .granted = (uint32_t)granted, .held = (uint32_t)granted };
+		if (granted < qty) {
+			struct short_line *sl = &s->shorts[shorts_n++];
+			*sl = (struct short_line){ .line = i, .sku = c->lines[i].sku, .location = c->lines[i].location, .asked = qty,
+				.available = qty_floor(left) };
+			s->change[shorts_n - 1] = change->fresh ? CELL_NONE : change->cell;
+		}
+		/* A line that fails still counts against the later lines of its cell (R1). */
+		change->now.reserved += c->partial ? granted : qty;
+		change->changed |= granted > 0;
+		granted_all += (uint64_t)granted;
+	}
+	if (shorts_n == 0 || (c->partial && granted_all > 0))
+		return true;
+	for (uint32_t i = 0; i < shorts_n; i++)
+		next_release(e, s->change[i], &s->shorts[i]);
+	refuse(result, STATUS_INSUFFICIENT, "not enough available to sell");
+	result->shorts = s->shorts;
+	result->shorts_n = shorts_n;
+	return false;
+}
+
+/* Every table that the grant needs a place in. */
+static bool
+room(struct engine *e, const struct reserve_command *c, uint32_t slot, size_t extra_n, struct result *result)
+{
+	uint32_t blocks = blobs_needed(extra_n) + (c->id.n > ID_INLINE ? blobs_needed(c->id.n) : 0);
+	const struct names *channels = &e->names[NAMES_CHANNEL];
+	const char *full = NULL;
+	if (slot == SLOT_NONE)
+		full = "reservations_max";
+	else if (!reservations_extra_room(&e->reservations, slot, c->lines_n - 1))
+		full = "extra_lines_max";
+	else if (!blobs_room(&e->blobs, blocks))
+		full = "blobs_max";
+	else if (!changes_room(e))
+		full = "cells_max";
+	else if (c->channel.n && names_find(channels, c->channel) == NAME_NONE && names_count(channels) == channels->max)
+		full = "channels_max";
+	if (full)
+		refuse_which(result, STATUS_CAPACITY, full, "a table of the server is full");
+	return full == NULL;
+}
+
+static uint32_t
+channel_id(struct engine *e, struct bytes channel)
+{
+	if (channel.n == 0)
+		return 0;
+	uint32_t id = names_find(&e->names[NAMES_CHANNEL], channel);
+	return 1 + (id == NAME_NONE ? emit_name(e, NAMES_CHANNEL, channel) : id);
+}
+
+static void
+grant(struct engine *e, const struct reserve_command *c, uint64_t digest, int64_t ttl, uint32_t old_slot, struct reservation_record *old,
+    struct bytes extra, struct result *result)
+{
+	struct scratch *s = e->scratch;
+	step_begin(e, CAUSE_RESERVE, c->ref, (struct bytes){ NULL, 0 });
+	uint32_t channel = channel_id(e, c->channel);
+	changes_emit(e);
+	if (old_slot != SLOT_NONE)
+		emit_reservation(e, old);
+	struct reservation_record r = {
+		.slot = reservations_next_slot(&e->reservations), .id = c->id, .flags = c->partial ? RESERVATION_PARTIAL : 0,
+		.channel = channel, .created_at = e->now, .expires_at = e->now + ttl, .ttl_ms = ttl, .first_seq = e->seq,
+		.digest = digest, .lines_n = c->lines_n, .lines = s->lines, .extra = extra,
+	};
+	emit_reservation(e, &r);
+	step_end(e);
+	result->state = RESERVATION_HELD;
+	result->expires_at = r.expires_at;
+	result->lines = s->result_lines;
+	result->lines_n = c->lines_n;
+	for (uint32_t i = 0; i < c->lines_n; i++)
+		s->result_lines[i] = (struct result_line){ names_get(&e->names[NAMES_SKU], s->sku[i]),
+			names_get(&e->names[NAMES_LOCATION], s->location[i]), s->lines[i].granted };
+	result->seq = e->seq;
+}
+
+void
+decide_reserve(struct engine *e, const struct reserve_command *c, struct result *result)
+{
+	struct scratch *s = e->scratch;
+	struct reservation_record old;
+	if (!shape_ok(e, c, result))
+		return;
+	uint64_t digest = content_digest(e, c);
+	uint32_t slot = reservations_find(&e->reservations, c->id);
+	if (slot != SLOT_NONE && e->reservations.at[slot].digest != digest) {
+		refuse(result, STATUS_CONFLICT, "this id was used for another reservation");
+		return;
+	}
+	if (slot != SLOT_NONE) {
+		first_reply(e, slot, result);
+		result->again = true;
+		return;
+	}
+	uint32_t old_slot = replaced_find(e, c, &old, result);
+	if (result->status != STATUS_OK || !names_resolve(e, c, result))
+		return;
+	int64_t ttl = c->ttl_ms == -1 ? e->options.value[OPTION_TTL_DEFAULT_MS] : c->ttl_ms;
+	if (ttl < 1 || ttl > e->options.value[OPTION_TTL_MAX_MS]) {
+		refuse_which(result, STATUS_LIMIT, "ttl", "ttl_ms is out of its bounds");
+		return;
+	}
+	if (old_slot != SLOT_NONE && result->state == RESERVATION_COMMITTED) {
+		refuse(result, STATUS_WRONG_STATE, "the reservation to replace is committed");
+		return;
+	}
+	changes_begin(e);
+	if (old_slot != SLOT_NONE)
+		replaced_release(e, &old);
+	size_t extra_n = c->owner.n ? (size_t)(refs_put_owner(s->extra, c->owner) - s->extra) : 0;
+	if (!lines_grant(e, c, result) || !room(e, c, reservations_next_slot(&e->reservations), extra_n, result))
+		return;
+	grant(e, c, digest, ttl, old_slot, &old, (struct bytes){ s->extra, (uint32_t)extra_n }, result);
+}

@@ -1,0 +1,300 @@
+/* load.c: recovery: image entries, then batches, through the same evolve functions; every byte is checked before it is believed */
+#include "core/state.h"
+
+/* ---- one entry: decode, check its numbers against the tables, evolve ---- */
+
+static const char *
+load_name(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct name_record r;
+	if (!name_decode(raw, &r) || r.table >= NAME_TABLES)
+		return "a name entry that cannot be read";
+	if (r.id != names_count(&e->names[r.table]))
+		return "a name entry out of order";
+	if (r.id >= e->names[r.table].max)
+		return "more names than the table takes: raise skus_max, locations_max, sources_max or channels_max";
+	evolve_name(e, &r);
+	return NULL;
+}
+
+static const char *
+load_option(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct option_record r;
+	if (!option_decode(raw, &r))
+		return "an option entry that cannot be read";
+	if (r.option == OPTION_HISTORY_MAX && r.value != e->limits.history_max)
+		return "history_max differs from the one this folder was made with: set it back";
+	if (r.option == OPTION_FREE_IDS_MAX && r.value != e->limits.free_ids_max)
+		return "free_ids_max differs from the one this folder was made with: set it back";
+	evolve_option(e, &r);
+	return NULL;
+}
+
+static bool
+location_known(const struct engine *e, uint32_t id)
+{
+	return id < names_count(&e->names[NAMES_LOCATION]);
+}
+
+static const char *
+load_group(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct group_record r;
+	if (!group_decode(raw, &r, e->scratch->members) || !location_known(e, r.location))
+		return "a group entry that cannot be read";
+	for (uint32_t i = 0; i < r.members_n; i++)
+		if (!location_known(e, r.members[i]) || e->groups.of_location[r.members[i]].n == 2 * GROUPS_OF_LOCATION_MAX)
+			return "a group entry with a member that cannot be";
+	if (r.members_n && e->groups.live_n + e->groups.building_n >= 2 * e->groups.max)
+		return "more groups than the table takes: raise groups_max";
+	evolve_group(e, &r);
+	return NULL;
+}
+
+static const char *
+load_cell(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct cell_record r;
+	if (!cell_decode(raw, &r) || r.now.sku >= names_count(&e->names[NAMES_SKU]) || !location_known(e, r.now.location))
+		return "a cell entry that cannot be read";
+	uint32_t count = cells_count(&e->cells);
+	if (r.cell > count)
+		return "a cell entry out of order";
+	if (r.cell >= e->cells.max)
+		return "more cells than the table takes: raise cells_max";
+	if (r.cell < count && (e->cells.at[r.cell].sku != r.now.sku || e->cells.at[r.cell].location != r.now.location))
+		return "a cell entry under another cell's number";
+	if (r.now.flags & CELL_COUNT_BY_ID && !blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)))
+		return "more text than the table takes: raise blobs_max";
+	evolve_cell(e, seq, &r);
+	return NULL;
+}
+
+static const char *
+load_floor(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct floor_record r;
+	if (!floor_decode(raw, &r) || r.cell >= cells_count(&e->cells))
+		return "a floor entry that cannot be read";
+	evolve_floor(e, &r);
+	return NULL;
+}
+
+/* A record may only overwrite itself or a finished reservation, keep its lines' cells, and fit the tables. */
+static const char *
+reservation_misfit(struct engine *e, const struct reservation_record *r)
+{
+	struct reservations *v = &e->reservations;
+	if (r->slot >= v->max || r->lines_n > LINES_MAX)
+		return "more reservations than the table takes: raise reservations_max";
+	if (!reservations_extra_room(v, r->slot, r->lines_n - 1))
+		return "more lines than the table takes: raise extra_lines_max";
+	if (!blobs_room(&e->blobs, blobs_needed(r->extra.n) + blobs_needed(NAME_BYTES_MAX)))
+		return "more text than the table takes: raise blobs_max";
+	if (r->slot > v->high && !v->loading)
+		return "a reservation entry out of order";
+	const struct reservation *old = &v->at[r->slot];
+	bool same = old->id_n && bytes_equal(reservation_id(v, r->slot, e->scratch->id), r->id);
+	if (old->id_n && !same && !(old->flags & RESERVATION_FINISHED))
+		return "a reservation entry over an open one";
+	uint32_t n = r->slot, open = 0;
+	for (uint32_t i = 0; i < r->lines_n; i++) {
+		if (r->lines[i].cell >= cells_count(&e->cells))
+			return "a reservation entry with an unknown cell";
+		if (same && i < old->lines_n) {
+			if (v->lines[n].cell != r->lines[i].cell)
+				return "a reservation entry that changes a line's cell";
+			n = v->lines[n].next - 1;
+		}
+		open += r->lines[i].held + r->lines[i].committed > 0;
+	}
+	if (same && (r->lines_n < old->lines_n || (old->flags & RESERVATION_FINISHED && open)))
+		return "a reservation entry that goes back";
+	return NULL;
+}
+
+static const char *
+load_reservation(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct reservation_record r;
+	if (!reservation_decode(raw, &r, e->scratch->lines) || r.extra.n > EXTRA_BYTES_MAX || r.channel > names_count(&e->names[NAMES_CHANNEL]) ||
+	    r.expires_at - r.created_at >= TIMER_SPAN_MS)
+		return "a reservation entry that cannot be read";
+	const char *misfit = reservation_misfit(e, &r);
+	if (misfit)
+		return misfit;
+	evolve_reservation(e, seq, &r);
+	return NULL;
+}
+
+static const char *
+load_source(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct source_record r;
+	if (!source_decode(raw, &r) || r.source >= names_count(&e->names[NAMES_SOURCE]) || r.highest < r.contiguous)
+		return "a source entry that cannot be read";
+	evolve_source(e, seq, &r);
+	return NULL;
+}
+
+static const char *
+load_mark(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct mark_record r;
+	if (!mark_decode(raw, &r) || r.source >= names_count(&e->names[NAMES_SOURCE]) || r.highest - r.contiguous > SOURCE_WINDOW)
+		return "a mark entry that cannot be read";
+	evolve_mark(e, seq, &r);
+	return NULL;
+}
+
+static const char *
+load_free_id(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct free_id_record r;
+	if (!free_id_decode(raw, &r) || r.ring != e->limits.free_ids_max)
+		return "a free id entry that cannot be read";
+	evolve_free_id(e, seq, &r);
+	return NULL;
+}
+
+static const char *
+load_delta(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct delta_record r;
+	if (!delta_decode(raw, &r) || r.ring != e->limits.history_max || r.cell >= cells_count(&e->cells) || r.at < 0 || r.at >= INSTANT_MAX)
+		return "a delta entry that cannot be read";
+	evolve_delta(e, &r);
+	return NULL;
+}
+
+static const char *
+load_quarantine(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	struct quarantine_record r;
+	if (!quarantine_decode(raw, &r))
+		return "a quarantine entry that cannot be read";
+	if (r.slot >= e->quarantine.max || r.number % e->quarantine.max != r.slot)
+		return "quarantine_max differs from the one this folder was made with: set it back";
+	evolve_quarantine(e, seq, &r);
+	return NULL;
+}
+
+typedef const char *load_kind(struct engine *, uint64_t, const struct entry_bytes *);
+static load_kind *const loads[ENTRY_KIND_END] = {
+	[ENTRY_NAME] = load_name, [ENTRY_OPTION] = load_option, [ENTRY_GROUP] = load_group, [ENTRY_CELL] = load_cell,
+	[ENTRY_FLOOR] = load_floor, [ENTRY_RESERVATION] = load_reservation, [ENTRY_SOURCE] = load_source, [ENTRY_MARK] = load_mark,
+	[ENTRY_FREE_ID] = load_free_id, [ENTRY_DELTA] = load_delta, [ENTRY_QUARANTINE] = load_quarantine,
+};
+
+static const char *
+load(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	if ((unsigned)raw->kind >= ENTRY_KIND_END || loads[raw->kind] == NULL)
+		return "an entry of a kind that this version does not know: written by a newer one";
+	return loads[raw->kind](e, seq, raw);
+}
+
+/* ---- the image ---- */
+
+const char *
+engine_load_entry(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
+{
+	e->reservations.loading = true;
+	e->history.loading = true;
+	return load(e, seq, raw);
+}
+
+/* D6: what the cells say is held and committed is the sum over their open lines. */
+static const char *
+sums_check(struct engine *e)
+{
+	for (uint32_t n = 0; n < cells_count(&e->cells); n++) {
+		uint64_t held = 0, committed = 0;
+		struct cell_image c;
+		for (uint32_t link = e->cells.at[n].lines_head; link; link = e->reservations.lines[link - 1].cell_next) {
+			held += e->reservations.lines[link - 1].held;
+			committed += e->reservations.lines[link - 1].committed;
+		}
+		cell_load(&e->cells.at[n], &c);
+		if ((uint64_t)c.reserved != held || (uint64_t)c.committed != committed)
+			return "a cell's reserved or committed is not the sum of its open lines";
+	}
+	return NULL;
+}
+
+/* Slots below `high` are all used (V1). */
+static const char *
+slots_check(const struct engine *e)
+{
+	for (uint32_t slot = 0; slot < e->reservations.high; slot++)
+		if (e->reservations.at[slot].id_n == 0)
+			return "a reservation slot is missing";
+	return NULL;
+}
+
+const char *
+engine_load_image_done(struct engine *e, uint64_t seq, int64_t stamp_ms)
+{
+	const char *wrong = slots_check(e);
+	if (wrong == NULL)
+		wrong = sums_check(e);
+	if (wrong)
+		return wrong;
+	e->seq = seq;
+	e->now = stamp_ms;
+	timers_set_now(&e->timers, stamp_ms);
+	reservations_load_done(&e->reservations);
+	history_load_done(&e->history);
+	return NULL;
+}
+
+/* ---- the journal ---- */
+
+static const char *
+replay_step(struct engine *e, uint64_t seq, const uint8_t *at, const uint8_t *end)
+{
+	struct entry_bytes raw;
+	int more;
+	while ((more = entry_next(&at, end, &raw)) == 1) {
+		const char *wrong = load(e, seq, &raw);
+		if (wrong)
+			return wrong;
+	}
+	return more == 0 ? NULL : "a step that is cut short";
+}
+
+const char *
+engine_replay(struct engine *e, uint64_t first_seq, uint32_t steps, int64_t stamp_ms, const uint8_t *payload, size_t n)
+{
+	const uint8_t *end = payload + n, *entries, *entries_end;
+	struct cause cause;
+	uint32_t seen = 0;
+	if (first_seq != e->seq + 1)
+		return "a batch out of order";
+	if (stamp_ms > e->now) {
+		e->now = stamp_ms;
+		timers_advance(&e->timers, stamp_ms);
+	}
+	for (int more; (more = step_next(&payload, end, &cause, &entries, &entries_end)) != 0; seen++) {
+		if (more < 0)
+			return "a batch that cannot be read";
+		const char *wrong = replay_step(e, first_seq + seen, entries, entries_end);
+		if (wrong)
+			return wrong;
+		e->seq = first_seq + seen;
+	}
+	return seen == steps ? NULL : "a batch with another number of steps than it says";
+}
+
+const char *
+engine_load_done(struct engine *e)
+{
+	const char *wrong = sums_check(e);
+	if (wrong)
+		return wrong;
+	groups_load_done(&e->groups, &e->cells, names_count(&e->names[NAMES_SKU]), e->seq);
+	atomic_store_explicit(&e->seq_view, e->seq, memory_order_release);
+	atomic_store_explicit(&e->deadline_view, timers_next(&e->timers), memory_order_release);
+	return NULL;
+}

@@ -1,0 +1,176 @@
+/*
+ * state.h: what an engine is made of. Private to core.
+ */
+#ifndef HOLDFAST_CORE_STATE_H
+#define HOLDFAST_CORE_STATE_H
+
+#include "core/cells.h"
+#include "core/digest.h"
+#include "core/engine.h"
+#include "core/free_ids.h"
+#include "core/groups.h"
+#include "core/history.h"
+#include "core/names.h"
+#include "core/quarantine.h"
+#include "core/refs.h"
+#include "core/reservations.h"
+#include "core/sources.h"
+#include "core/timers.h"
+
+/* A cell in the hand of a command: changed here, emitted once (at most one cell entry a step). */
+struct cell_change {
+	uint32_t cell;
+	bool fresh; /* the cell does not exist yet: `cell` is the number that it will get */
+	bool changed;
+	struct cell_image now;
+	uint8_t count_id[NAME_BYTES_MAX];
+};
+
+#define CHANGES_MAX (LINES_MAX + 2 * LINES_ASKED_MAX)
+#define CHANGE_SLOTS 16384 /* hash over the changes of one command; a power of two above 2 x CHANGES_MAX */
+
+struct changes {
+	uint32_t n, fresh_n;
+	struct cell_change at[CHANGES_MAX];
+	uint16_t slot[CHANGE_SLOTS]; /* index + 1 */
+};
+
+#define JOBS_MAX 16 /* commands that wait for their slices; more: overloaded */
+enum job_kind { JOB_GROUP, JOB_DIGEST };
+struct job {
+	uint64_t number; /* 0: nobody waits (resumed after a restart) */
+	enum job_kind kind;
+	uint32_t location; /* group */
+	struct digest_command digest;
+	uint8_t text[3][NAME_BYTES_MAX];
+};
+
+#define RELEASE_CACHE 4096 /* D23: next release per cell, at most 1 s old */
+struct release_cached {
+	uint32_t cell; /* number + 1 */
+	int64_t looked_at;
+	int64_t at, qty;
+};
+
+/* Working memory of one call; nothing here outlives it but what a result borrows. */
+struct scratch {
+	struct line_record lines[LINES_MAX], old_lines[LINES_MAX];
+	struct result_line result_lines[LINES_MAX];
+	struct line_view line_views[LINES_MAX];
+	struct short_line shorts[LINES_ASKED_MAX];
+	uint32_t sku[LINES_ASKED_MAX], location[LINES_ASKED_MAX], change[LINES_ASKED_MAX];
+	uint32_t moved[LINES_MAX];
+	struct changes changes;
+	struct delta_record deltas[LINES_MAX];
+	uint32_t members[GROUP_MEMBERS_MAX];
+	uint8_t id[NAME_BYTES_MAX], old_id[NAME_BYTES_MAX], member_id[NAME_BYTES_MAX];
+	uint8_t extra[2 * EXTRA_BYTES_MAX], old_extra[EXTRA_BYTES_MAX];
+	uint8_t content[LINES_ASKED_MAX * 160 + 1024]; /* canonical bytes for digests */
+	struct release_cached release[RELEASE_CACHE];
+};
+
+struct engine {
+	struct engine_limits limits;
+	struct engine_options options;
+	int64_t now;
+	uint64_t seq;
+	_Atomic uint64_t seq_view; /* view_seq(): published after the memory it speaks of */
+	_Atomic int64_t deadline_view;
+
+	struct names names[NAME_TABLES];
+	struct cells cells;
+	struct groups groups;
+	struct timers timers;
+	struct blobs blobs;
+	struct reservations reservations;
+	struct sources sources;
+	struct free_ids free_ids;
+	struct history history;
+	struct quarantine quarantine;
+
+	struct job jobs[JOBS_MAX];
+	uint32_t jobs_n;
+	uint64_t job_last;
+	struct digest_walk digest;
+
+	struct step_buffer *out;
+	uint8_t *step_start, *at; /* the open step */
+	bool step_open;
+	struct scratch *scratch;
+};
+
+/* ---- evolve.c: the only functions that change state; each applies one entry and cannot fail ---- */
+void evolve_name(struct engine *, const struct name_record *);
+void evolve_option(struct engine *, const struct option_record *);
+void evolve_group(struct engine *, const struct group_record *);
+void evolve_cell(struct engine *, uint64_t seq, const struct cell_record *);
+void evolve_floor(struct engine *, const struct floor_record *);
+void evolve_reservation(struct engine *, uint64_t seq, const struct reservation_record *);
+void evolve_source(struct engine *, uint64_t seq, const struct source_record *);
+void evolve_mark(struct engine *, uint64_t seq, const struct mark_record *);
+void evolve_free_id(struct engine *, uint64_t seq, const struct free_id_record *);
+void evolve_delta(struct engine *, const struct delta_record *);
+void evolve_quarantine(struct engine *, uint64_t seq, const struct quarantine_record *);
+
+/* ---- step.c: a command's entries, applied and encoded at once ---- */
+void step_begin(struct engine *, enum cause_kind, struct bytes ref, struct bytes reason);
+void step_end(struct engine *);
+/* Gives the new name's id. */
+uint32_t emit_name(struct engine *, enum name_table, struct bytes);
+void emit_option(struct engine *, enum option, int64_t value);
+void emit_group(struct engine *, const struct group_record *);
+void emit_reservation(struct engine *, const struct reservation_record *);
+void emit_source(struct engine *, const struct source_record *);
+void emit_mark(struct engine *, const struct mark_record *);
+void emit_free_id(struct engine *, const struct free_id_record *);
+/* The floors that it raises, then the delta. */
+void emit_delta(struct engine *, struct delta_record *);
+void emit_quarantine(struct engine *, const struct quarantine_record *);
+
+/* Changes of cells in the hand. */
+void changes_begin(struct engine *);
+struct cell_change *change_of(struct engine *, uint32_t cell);
+/* The cell of a pair; one that does not exist yet is made in the hand (room: changes_room()). */
+struct cell_change *change_of_pair(struct engine *, uint32_t sku, uint32_t location);
+bool changes_room(const struct engine *); /* the fresh ones fit into the table of cells */
+void changes_emit(struct engine *); /* all that changed, in order of first touch */
+
+/* ---- decide_*.c: judge one command on the state as it is; emit only when granted ---- */
+void decide_reserve(struct engine *, const struct reserve_command *, struct result *);
+void decide_settle(struct engine *, enum cause_kind, const struct settle_command *, struct result *);
+void decide_extend(struct engine *, bool pin, const struct extend_command *, struct result *);
+void decide_move(struct engine *, const struct move_command *, struct result *);
+void decide_event(struct engine *, const struct event_command *, struct result *);
+void decide_skip(struct engine *, const struct skip_command *, struct result *);
+void decide_policy_cells(struct engine *, const struct policy_cells_command *, struct result *);
+void decide_policy_group(struct engine *, const struct policy_group_command *, struct result *);
+void decide_digest(struct engine *, const struct digest_command *, struct result *);
+void decide_quarantine_drop(struct engine *, const struct quarantine_command *, struct result *);
+void decide_quarantine_replay(struct engine *, const struct quarantine_command *, struct result *);
+void expire_one(struct engine *, uint32_t slot);
+
+/* ---- shared small things ---- */
+void refuse(struct result *, enum status, const char *message);
+void refuse_which(struct result *, enum status, const char *which, const char *message);
+static inline bool
+is_group(const struct engine *e, uint32_t location)
+{
+	return groups_is_name(&e->groups, location);
+}
+/* A resolved line for an answer. */
+struct result_line line_of(const struct engine *, uint32_t cell, int64_t qty);
+/* D23: when the next holds of a cell (CELL_NONE: none) end, and how many units that is. */
+void next_release(struct engine *, uint32_t cell, struct short_line *);
+/* Within +-2^53 (D6). */
+static inline bool
+qty_fits(int64_t q)
+{
+	return q >= -QTY_CELL_MAX && q <= QTY_CELL_MAX;
+}
+/*
+ * A delta of on_hand at an instant (D32 to D34): changes `c` unless absorbed; true: a delta is to be kept. *fits: false when the
+ * quantity would leave its bounds (nothing is changed then).
+ */
+bool delta_apply(struct cell_change *c, int64_t qty, int64_t at, bool *fits);
+
+#endif

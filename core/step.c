@@ -1,0 +1,265 @@
+#include "core/state.h"
+
+#include "core/hash.h"
+
+/* Room for the step's length in front of it: a padded varint. */
+#define LENGTH_BYTES 3
+
+void
+step_begin(struct engine *e, enum cause_kind cause, struct bytes ref, struct bytes reason)
+{
+	struct step_buffer *out = e->out;
+	ensure(!e->step_open && out != NULL && out->size - out->used >= STEP_ROOM);
+	e->step_open = true;
+	e->seq++;
+	if (out->steps++ == 0)
+		out->first_seq = e->seq;
+	e->step_start = out->bytes + out->used;
+	uint8_t *at = e->step_start + LENGTH_BYTES;
+	*at++ = (uint8_t)cause;
+	*at++ = (uint8_t)((ref.n ? 1 : 0) | (reason.n ? 2 : 0));
+	if (ref.n) {
+		at = varint_put(at, ref.n);
+		memcpy(at, ref.at, ref.n);
+		at += ref.n;
+	}
+	if (reason.n) {
+		at = varint_put(at, reason.n);
+		memcpy(at, reason.at, reason.n);
+		at += reason.n;
+	}
+	e->at = at;
+}
+
+void
+step_end(struct engine *e)
+{
+	struct step_buffer *out = e->out;
+	size_t n = (size_t)(e->at - (e->step_start + LENGTH_BYTES));
+	ensure(e->step_open && n < 1u << 7 * LENGTH_BYTES && out->used + LENGTH_BYTES + n <= out->size);
+	for (unsigned i = 0; i < LENGTH_BYTES; i++)
+		e->step_start[i] = (uint8_t)(n >> 7 * i & 0x7f) | (i + 1 < LENGTH_BYTES ? 0x80 : 0);
+	out->used += LENGTH_BYTES + n;
+	e->step_open = false;
+}
+
+uint32_t
+emit_name(struct engine *e, enum name_table table, struct bytes name)
+{
+	struct name_record r = { table, names_count(&e->names[table]), name };
+	e->at = name_encode(e->at, &r);
+	evolve_name(e, &r);
+	return r.id;
+}
+
+void
+emit_option(struct engine *e, enum option option, int64_t value)
+{
+	struct option_record r = { option, value };
+	e->at = option_encode(e->at, &r);
+	evolve_option(e, &r);
+}
+
+void
+emit_group(struct engine *e, const struct group_record *r)
+{
+	e->at = group_encode(e->at, r);
+	evolve_group(e, r);
+}
+
+void
+emit_reservation(struct engine *e, const struct reservation_record *r)
+{
+	e->at = reservation_encode(e->at, r);
+	evolve_reservation(e, e->seq, r);
+}
+
+void
+emit_source(struct engine *e, const struct source_record *r)
+{
+	e->at = source_encode(e->at, r);
+	evolve_source(e, e->seq, r);
+}
+
+void
+emit_mark(struct engine *e, const struct mark_record *r)
+{
+	e->at = mark_encode(e->at, r);
+	evolve_mark(e, e->seq, r);
+}
+
+void
+emit_free_id(struct engine *e, const struct free_id_record *r)
+{
+	e->at = free_id_encode(e->at, r);
+	evolve_free_id(e, e->seq, r);
+}
+
+void
+emit_delta(struct engine *e, struct delta_record *r)
+{
+	struct floor_record floors[2];
+	uint32_t n = history_evicts(&e->history, r->cell, floors);
+	for (uint32_t i = 0; i < n; i++) {
+		e->at = floor_encode(e->at, &floors[i]);
+		evolve_floor(e, &floors[i]);
+	}
+	r->number = e->history.next;
+	r->ring = e->history.ring;
+	e->at = delta_encode(e->at, r);
+	evolve_delta(e, r);
+}
+
+void
+emit_quarantine(struct engine *e, const struct quarantine_record *r)
+{
+	e->at = quarantine_encode(e->at, r);
+	evolve_quarantine(e, e->seq, r);
+}
+
+/* ---- changes ---- */
+
+void
+changes_begin(struct engine *e)
+{
+	struct changes *c = &e->scratch->changes;
+	if (c->n > CHANGE_SLOTS / 64) {
+		memset(c->slot, 0, sizeof c->slot);
+	} else {
+		for (uint32_t i = 0; i < c->n; i++) {
+			uint32_t home = (uint32_t)hash_pair(c->at[i].now.sku, c->at[i].now.location) & (CHANGE_SLOTS - 1);
+			while (c->slot[home]) {
+				c->slot[home] = 0;
+				home = (home + 1) & (CHANGE_SLOTS - 1);
+			}
+		}
+	}
+	c->n = c->fresh_n = 0;
+}
+
+/* The slot of a pair: taken by it, or the empty one where it belongs. */
+static uint16_t *
+slot_of(struct changes *c, uint32_t sku, uint32_t location)
+{
+	uint32_t at = (uint32_t)hash_pair(sku, location) & (CHANGE_SLOTS - 1);
+	for (;; at = (at + 1) & (CHANGE_SLOTS - 1)) {
+		if (c->slot[at] == 0)
+			return &c->slot[at];
+		const struct cell_image *image = &c->at[c->slot[at] - 1].now;
+		if (image->sku == sku && image->location == location)
+			return &c->slot[at];
+	}
+}
+
+static struct cell_change *
+take(struct changes *c, uint16_t *slot)
+{
+	ensure(c->n < CHANGES_MAX);
+	struct cell_change *change = &c->at[c->n++];
+	*slot = (uint16_t)c->n;
+	change->changed = change->fresh = false;
+	return change;
+}
+
+static void
+count_id_load(struct engine *e, const struct cell *cell, struct cell_change *change)
+{
+	uint8_t bytes[1 + NAME_BYTES_MAX];
+	blobs_get(&e->blobs, (uint32_t)cell->count_key, bytes, 1);
+	blobs_get(&e->blobs, (uint32_t)cell->count_key, bytes, 1u + bytes[0]);
+	memcpy(change->count_id, bytes + 1, bytes[0]);
+	change->now.count_id = (struct bytes){ change->count_id, bytes[0] };
+}
+
+struct cell_change *
+change_of(struct engine *e, uint32_t n)
+{
+	struct changes *c = &e->scratch->changes;
+	const struct cell *cell = &e->cells.at[n];
+	uint16_t *slot = slot_of(c, cell->sku, cell->location);
+	if (*slot)
+		return &c->at[*slot - 1];
+	struct cell_change *change = take(c, slot);
+	change->cell = n;
+	cell_load(cell, &change->now);
+	if (cell->flags & CELL_COUNT_BY_ID)
+		count_id_load(e, cell, change);
+	return change;
+}
+
+struct cell_change *
+change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
+{
+	struct changes *c = &e->scratch->changes;
+	uint32_t n = cells_find(&e->cells, sku, location);
+	if (n != CELL_NONE)
+		return change_of(e, n);
+	uint16_t *slot = slot_of(c, sku, location);
+	if (*slot)
+		return &c->at[*slot - 1];
+	struct cell_change *change = take(c, slot);
+	change->cell = cells_count(&e->cells) + c->fresh_n++;
+	change->fresh = true;
+	change->now = (struct cell_image){ .sku = sku, .location = location };
+	return change;
+}
+
+bool
+changes_room(const struct engine *e)
+{
+	return e->cells.max - cells_count(&e->cells) >= e->scratch->changes.fresh_n;
+}
+
+void
+changes_emit(struct engine *e)
+{
+	struct changes *c = &e->scratch->changes;
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct cell_change *change = &c->at[i];
+		if (!change->changed && !change->fresh)
+			continue;
+		struct cell_record r = { .cell = change->cell, .now = change->now };
+		if (!change->fresh) {
+			const struct cell *cell = &e->cells.at[change->cell];
+			struct cell_image was;
+			cell_load(cell, &was);
+			r.previous = atomic_load_explicit(&cell->seq, memory_order_relaxed) / 2;
+			r.ats_before = cell_ats(&was);
+		}
+		e->at = cell_encode(e->at, &r);
+		evolve_cell(e, e->seq, &r);
+	}
+}
+
+bool
+delta_apply(struct cell_change *c, int64_t qty, int64_t at, bool *fits)
+{
+	bool absorbed = c->now.flags & CELL_COUNTED && at <= c->now.count_at - 1;
+	*fits = absorbed || qty_fits(c->now.on_hand + qty);
+	if (absorbed || !*fits)
+		return false;
+	c->now.on_hand += qty;
+	c->changed = true;
+	return true;
+}
+
+struct result_line
+line_of(const struct engine *e, uint32_t n, int64_t qty)
+{
+	const struct cell *cell = &e->cells.at[n];
+	return (struct result_line){ names_get(&e->names[NAMES_SKU], cell->sku), names_get(&e->names[NAMES_LOCATION], cell->location), qty };
+}
+
+void
+refuse(struct result *r, enum status status, const char *message)
+{
+	r->status = status;
+	r->message = message;
+}
+
+void
+refuse_which(struct result *r, enum status status, const char *which, const char *message)
+{
+	refuse(r, status, message);
+	r->which = which;
+}

@@ -1,0 +1,224 @@
+#include "core/view.h"
+
+#include "core/state.h"
+
+static void
+view_fill(const struct engine *e, uint32_t sku, uint32_t location, struct cell_view *v)
+{
+	*v = (struct cell_view){ .sku = names_get(&e->names[NAMES_SKU], sku), .location = names_get(&e->names[NAMES_LOCATION], location),
+		.last_event_at = -1, .last_count_at = -1 };
+}
+
+/* Adds a cell's value: alone it is the cell, over members it is the group (D4). */
+static void
+view_add(const struct engine *e, uint32_t n, struct cell_view *v)
+{
+	struct cell_image c;
+	uint64_t seq;
+	cell_read_all(&e->cells.at[n], &c, &seq);
+	v->on_hand += c.on_hand;
+	v->unsellable += c.unsellable;
+	v->reserved += c.reserved;
+	v->committed += c.committed;
+	v->promised += c.promised;
+	v->safety_stock += c.safety_stock;
+	v->oversell_limit += c.oversell_limit;
+	v->inbound += c.inbound;
+	v->ats += cell_ats(&c);
+	v->short_units += qty_floor(c.reserved + c.committed - (c.on_hand - qty_floor(c.unsellable)) - c.oversell_limit);
+	if (seq > v->seq)
+		v->seq = seq;
+	if (c.last_event_at - 1 > v->last_event_at)
+		v->last_event_at = c.last_event_at - 1;
+	if (c.count_at - 1 > v->last_count_at)
+		v->last_count_at = c.count_at - 1;
+}
+
+/* What a name of the shared namespace means now. */
+enum meaning { MEANS_NOTHING, MEANS_LOCATION, MEANS_GROUP };
+
+static enum meaning
+meaning_of(const struct engine *e, struct bytes name, uint32_t *location, uint64_t *place)
+{
+	*location = names_find(&e->names[NAMES_LOCATION], name);
+	if (*location == NAME_NONE)
+		return MEANS_NOTHING;
+	*place = group_place(&e->groups, *location);
+	return *place == PLACE_LOCATION ? MEANS_LOCATION : *place == PLACE_GROUP_HIDDEN ? MEANS_NOTHING : MEANS_GROUP;
+}
+
+enum view_status
+view_ats(const struct engine *e, struct bytes sku, struct bytes name, int64_t *ats, uint64_t *seq)
+{
+	uint64_t place;
+	uint32_t location, s = names_find(&e->names[NAMES_SKU], sku);
+	*ats = 0;
+	*seq = 0;
+	for (;;) {
+		enum meaning means = meaning_of(e, name, &location, &place);
+		if (s == NAME_NONE || means == MEANS_NOTHING)
+			return VIEW_UNKNOWN;
+		if (means == MEANS_LOCATION)
+			break;
+		if (group_read(&e->groups, location, place, s, ats, seq))
+			return VIEW_OK;
+	}
+	uint32_t n = cells_find(&e->cells, s, location);
+	if (n != CELL_NONE) {
+		struct cell_terms t;
+		cell_read(&e->cells.at[n], &t);
+		*ats = ats_of(t.on_hand, t.unsellable, t.reserved, t.committed, t.safety_stock, t.oversell_limit);
+		*seq = t.seq;
+	}
+	return VIEW_OK;
+}
+
+enum view_status
+view_cell(const struct engine *e, struct bytes sku, struct bytes name, struct cell_view *v)
+{
+	uint32_t members[GROUP_MEMBERS_MAX];
+	uint64_t place;
+	uint32_t location, s = names_find(&e->names[NAMES_SKU], sku), members_n;
+	for (;;) {
+		enum meaning means = meaning_of(e, name, &location, &place);
+		if (s == NAME_NONE || means == MEANS_NOTHING)
+			return VIEW_UNKNOWN;
+		view_fill(e, s, location, v);
+		if (means == MEANS_LOCATION) {
+			uint32_t n = cells_find(&e->cells, s, location);
+			if (n != CELL_NONE)
+				view_add(e, n, v);
+			return VIEW_OK;
+		}
+		if ((members_n = group_members(&e->groups, location, place, members)) > 0)
+			break;
+	}
+	int64_t ats = 0;
+	for (uint32_t i = 0; i < members_n; i++) {
+		uint32_t n = cells_find(&e->cells, s, members[i]);
+		v->ats = 0;
+		if (n != CELL_NONE)
+			view_add(e, n, v);
+		ats += qty_floor(v->ats);
+	}
+	v->ats = ats;
+	return VIEW_OK;
+}
+
+bool
+view_sku_known(const struct engine *e, struct bytes sku)
+{
+	return names_find(&e->names[NAMES_SKU], sku) != NAME_NONE;
+}
+
+bool
+view_place_known(const struct engine *e, struct bytes name)
+{
+	uint32_t location;
+	uint64_t place;
+	return meaning_of(e, name, &location, &place) != MEANS_NOTHING;
+}
+
+/* ---- scan ---- */
+
+static bool
+has_prefix(struct bytes name, struct bytes prefix)
+{
+	return name.n >= prefix.n && (prefix.n == 0 || memcmp(name.at, prefix.at, prefix.n) == 0);
+}
+
+/* Which locations a scan wants. */
+struct wanted {
+	bool all;
+	uint32_t n, location[GROUP_MEMBERS_MAX];
+};
+
+static bool
+wanted_has(const struct wanted *w, uint32_t location)
+{
+	for (uint32_t i = 0; i < w->n && !w->all; i++)
+		if (w->location[i] == location)
+			return true;
+	return w->all;
+}
+
+static enum view_status
+wanted_find(const struct engine *e, struct bytes name, struct wanted *w)
+{
+	uint64_t place;
+	uint32_t location;
+	w->all = name.n == 0;
+	w->n = 0;
+	while (!w->all && w->n == 0) {
+		switch (meaning_of(e, name, &location, &place)) {
+		case MEANS_NOTHING:
+			return VIEW_UNKNOWN;
+		case MEANS_LOCATION:
+			w->location[w->n++] = location;
+			break;
+		case MEANS_GROUP:
+			w->n = group_members(&e->groups, location, place, w->location);
+			break;
+		}
+	}
+	return VIEW_OK;
+}
+
+/*
+ * The next cell number at or after `from` that can match: a scan of one location jumps along its list, others look at every
+ * cell. cursor = cell number + 1; cells of a list are in order of their numbers.
+ */
+static uint32_t
+following(const struct engine *e, const struct wanted *w, uint32_t at)
+{
+	if (w->all || w->n > 1)
+		return at + 1 < cells_count(&e->cells) ? at + 1 : CELL_NONE;
+	return atomic_load_explicit(&e->cells.at[at].next_of_location, memory_order_acquire) - 1; /* 0 - 1: CELL_NONE */
+}
+
+static uint32_t
+starting(const struct engine *e, const struct wanted *w, uint64_t cursor)
+{
+	if (cursor)
+		return cursor - 1 < cells_count(&e->cells) ? (uint32_t)(cursor - 1) : CELL_NONE;
+	if (w->all || w->n > 1)
+		return cells_count(&e->cells) ? 0 : CELL_NONE;
+	return atomic_load_explicit(&e->cells.location_head[w->location[0]], memory_order_acquire) - 1;
+}
+
+enum view_status
+view_scan(const struct engine *e, const struct scan_filter *f, uint64_t *cursor, uint32_t most,
+    void (*each)(void *context, const struct cell_view *), void *context)
+{
+	struct wanted w;
+	uint32_t found = 0, seen = 0;
+	if (wanted_find(e, f->place, &w) != VIEW_OK)
+		return VIEW_UNKNOWN;
+	uint32_t n = starting(e, &w, *cursor);
+	for (; n != CELL_NONE && found < most && seen < SCAN_VISIT_MAX; n = following(e, &w, n), seen++) {
+		const struct cell *cell = &e->cells.at[n];
+		struct cell_view v;
+		if (!wanted_has(&w, cell->location) || !has_prefix(names_get(&e->names[NAMES_SKU], cell->sku), f->sku_prefix))
+			continue;
+		view_fill(e, cell->sku, cell->location, &v);
+		view_add(e, n, &v);
+		if (v.seq <= f->since)
+			continue;
+		each(context, &v);
+		found++;
+	}
+	*cursor = n == CELL_NONE ? 0 : (uint64_t)n + 1;
+	return VIEW_OK;
+}
+
+uint64_t
+view_seq(const struct engine *e)
+{
+	return atomic_load_explicit(&e->seq_view, memory_order_acquire);
+}
+
+int64_t
+view_deadline(const struct engine *e)
+{
+	return atomic_load_explicit(&e->deadline_view, memory_order_acquire);
+}

@@ -173,6 +173,8 @@ text_valid(struct bytes s, uint32_t most)
 {
 	if (s.n == 0 || s.n > most)
 		return false;
+	if (s.n >= 8 && s.n <= 16 && plain8(s.at) && plain8(s.at + s.n - 8))
+		return true; /* most names */
 	for (uint32_t i = 0; i < s.n;) {
 		if (s.n - i >= 8 && plain8(s.at + i)) {
 			i += 8;
@@ -203,6 +205,16 @@ reader_text(struct reader *r, uint32_t most, struct bytes *s)
 	return true;
 }
 
+/* Keys are a few bytes: a loop beats the call. */
+static inline bool
+same(const char *key, const uint8_t *at, uint32_t n)
+{
+	uint32_t i = 0;
+	while (i < n && (uint8_t)key[i] == at[i])
+		i++;
+	return i == n;
+}
+
 int
 reader_key(struct reader *r, const struct key *keys, int keys_n, int *hint)
 {
@@ -213,7 +225,7 @@ reader_key(struct reader *r, const struct key *keys, int keys_n, int *hint)
 	for (int tried = 0; tried < keys_n; tried++, i++) {
 		if (i >= keys_n)
 			i = 0;
-		if (keys[i].n == name.n && memcmp(keys[i].name, name.at, name.n) == 0) {
+		if (keys[i].n == name.n && same(keys[i].name, name.at, name.n)) {
 			*hint = i + 1;
 			return i;
 		}

@@ -33,6 +33,15 @@ static const struct form forms[256] = {
 	[0xde] = { .length_bytes = 2, .children = 2 }, [0xdf] = { .length_bytes = 4, .children = 2 },
 };
 
+/* Bytes of a whole object that its first byte alone tells; 0: another kind. The same facts as in `forms`. */
+#define FIX4(n) n, n + 1, n + 2, n + 3
+static const uint8_t wholes[256] = {
+	[0x00 ... 0x7f] = 1, [0xe0 ... 0xff] = 1,
+	[0xa0] = FIX4(1), FIX4(5), FIX4(9), FIX4(13), FIX4(17), FIX4(21), FIX4(25), FIX4(29),
+	[0xc0] = 1, [0xc2] = 1, [0xc3] = 1, [0xca] = 5, [0xcb] = 9, [0xcc] = 2, [0xcd] = 3, [0xce] = 5, [0xcf] = 9, [0xd0] = 2,
+	[0xd1] = 3, [0xd2] = 5, [0xd3] = 9,
+};
+
 void
 scanner_init(struct scanner *s)
 {
@@ -99,9 +108,30 @@ scan_object(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit)
 	return SCAN_WHOLE;
 }
 
+/*
+ * The common case: members of one level whose whole length the first byte tells, all here. Leaves everything else, and what
+ * is cut, to scan_object().
+ */
+static void
+scan_plain(struct scanner *s, const uint8_t *bytes, size_t bound)
+{
+	size_t at = s->at;
+	uint64_t left = s->left[s->depth - 1];
+	while (left > 0 && at < bound) {
+		size_t whole = wholes[bytes[at]];
+		if (whole == 0 || whole > bound - at)
+			break;
+		at += whole;
+		left--;
+	}
+	s->at = at;
+	s->left[s->depth - 1] = left;
+}
+
 enum scan
 scanner_scan(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit, size_t *end)
 {
+	size_t bound = n < limit ? n : limit;
 	if (s->skip > 0) {
 		size_t here = s->skip < n - s->at ? s->skip : n - s->at;
 		s->at += here;
@@ -110,6 +140,8 @@ scanner_scan(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit, si
 	for (;;) {
 		if (s->skip > 0)
 			return SCAN_MORE;
+		if (s->depth > 0)
+			scan_plain(s, bytes, bound);
 		while (s->depth > 0 && s->left[s->depth - 1] == 0)
 			s->depth--; /* S2 */
 		if (s->depth == 0 && s->at > 0)

@@ -5,8 +5,7 @@
 #include "net/codec_params.h"
 #include "net/codec_write.h"
 #include "tests/check.h"
-
-#include <msgpack.h>
+#include "tests/wire_text.h"
 
 static struct decode_space space;
 static struct buffer wire;
@@ -23,47 +22,11 @@ literal(const char *bytes, size_t n)
 	return (struct reader){ (const uint8_t *)bytes, (const uint8_t *)bytes + n };
 }
 
-/* JSON with single quotes, lists and maps of what the tests need, to msgpack: tests read as what people write. */
-static const char *
-json_value(const char *at)
-{
-	while (*at == ' ' || *at == ',' || *at == ':')
-		at++;
-	if (*at == '[' || *at == '{') {
-		uint32_t n = 0;
-		bool map = *at == '{';
-		size_t head = wire.used;
-		buffer_append(&wire, map ? "\xdf\0\0\0\0" : "\xdd\0\0\0\0", 5);
-		for (at++; *at != ']' && *at != '}'; n++) {
-			at = json_value(at);
-			while (*at == ' ' || *at == ',' || *at == ':')
-				at++;
-		}
-		wire_big_endian(wire.at + head, map ? 0xdf : 0xdd, map ? n / 2 : n, 4);
-		return at + 1;
-	}
-	if (*at == '\'') {
-		const char *end = strchr(at + 1, '\'');
-		put_str(&wire, (struct bytes){ (const uint8_t *)at + 1, (uint32_t)(end - at - 1) });
-		return end + 1;
-	}
-	size_t word = strcspn(at, ",:]} ");
-	if (strncmp(at, "nil", word) == 0)
-		put_nil(&wire);
-	else if (strncmp(at, "true", word) == 0)
-		put_bool(&wire, true);
-	else if (memchr(at, '.', word))
-		buffer_append(&wire, "\xcb\x40\0\0\0\0\0\0\0", 9); /* 2.0 */
-	else
-		put_int(&wire, strtoll(at, NULL, 10));
-	return at + word;
-}
-
 static struct reader
 json(const char *text)
 {
 	wire.used = 0;
-	json_value(text);
+	wire_from_text(&wire, text);
 	return written();
 }
 
@@ -389,20 +352,10 @@ an_event_keeps_all_it_was_given(void)
 
 /* ---- replies ---- */
 
-/* What msgpack-c reads in the buffer, printed. */
 static const char *
 printed(void)
 {
-	static char text[4096];
-	msgpack_unpacked object;
-	size_t at = 0;
-	msgpack_unpacked_init(&object);
-	if (msgpack_unpack_next(&object, (const char *)wire.at, wire.used, &at) != MSGPACK_UNPACK_SUCCESS || at != wire.used)
-		snprintf(text, sizeof text, "not one object");
-	else
-		msgpack_object_print_buffer(text, sizeof text, object.data);
-	msgpack_unpacked_destroy(&object);
-	return text;
+	return wire_to_text(wire.at, wire.used);
 }
 
 #define BYTES(literal) { (const uint8_t *)literal, sizeof(literal) - 1 }

@@ -50,6 +50,11 @@ struct client_answer {
 
 struct client_zone *client_zone_new(void);
 void client_zone_free(struct client_zone *);
+/*
+ * One whole msgpack object that a scanner has passed, as a tree. Borrows from the bytes and the zone, which is emptied first.
+ * NULL: no msgpack, or no memory.
+ */
+const struct hf_value *client_parse(struct client_zone *, const uint8_t *, size_t n);
 /* Decodes one whole frame; everything borrows from the frame and the zone, which is emptied first. false: no answer. */
 bool client_decode(struct client_zone *, const uint8_t *frame, size_t n, struct client_answer *);
 

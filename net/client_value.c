@@ -109,15 +109,24 @@ value_from(msgpack_zone *zone, const msgpack_object *o, struct hf_value *v)
 	}
 }
 
-bool
-client_decode(struct client_zone *z, const uint8_t *frame, size_t n, struct client_answer *answer)
+const struct hf_value *
+client_parse(struct client_zone *z, const uint8_t *bytes, size_t n)
 {
 	size_t off = 0;
 	msgpack_object object;
 	msgpack_zone_clear(&z->zone);
 	struct hf_value *v = msgpack_zone_malloc(&z->zone, sizeof *v);
-	msgpack_unpack_return got = msgpack_unpack((const char *)frame, n, &off, &z->zone, &object);
+	msgpack_unpack_return got = msgpack_unpack((const char *)bytes, n, &off, &z->zone, &object);
 	if (!v || (got != MSGPACK_UNPACK_SUCCESS && got != MSGPACK_UNPACK_EXTRA_BYTES) || !value_from(&z->zone, &object, v))
+		return NULL;
+	return v;
+}
+
+bool
+client_decode(struct client_zone *z, const uint8_t *frame, size_t n, struct client_answer *answer)
+{
+	const struct hf_value *v = client_parse(z, frame, n);
+	if (!v)
 		return false;
 	if (v->type != HF_ARRAY || v->array.n != 4)
 		return false;

@@ -1,0 +1,247 @@
+/*
+ * holdfast_page.c: tables, JSON, and figures as people write them. Running out of memory here ends the program: it is the
+ * operator's command line, and nothing is lost with it.
+ */
+#define _GNU_SOURCE /* vasprintf */
+#include "cmd/holdfast_page.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void *
+or_die(void *p)
+{
+	if (!p) {
+		fputs("holdfast: out of memory\n", stderr);
+		abort();
+	}
+	return p;
+}
+
+/* ---- tables ---- */
+
+void
+table_begin(struct table *t, const char *const *heads, int columns)
+{
+	*t = (struct table){ .columns = columns, .heads = heads };
+}
+
+void
+table_cell(struct table *t, const char *format, ...)
+{
+	char *text;
+	va_list args;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = or_die(NULL);
+	va_end(args);
+	if (t->used == t->size) {
+		t->size = t->size ? t->size * 2 : 64;
+		t->cells = or_die(realloc(t->cells, t->size * sizeof *t->cells));
+	}
+	t->cells[t->used++] = text;
+}
+
+void
+table_value(struct table *t, const struct hf_value *v)
+{
+	char words[WORDS];
+	if (v && v->type == HF_INT)
+		table_cell(t, "%s", words_count(words, v->integer));
+	else if (v && v->type == HF_STR)
+		table_cell(t, "%.*s", (int)v->str.n, v->str.at);
+	else if (v && v->type == HF_BOOL)
+		table_cell(t, "%s", v->boolean ? "yes" : "no");
+	else
+		table_cell(t, "-");
+}
+
+/* Code points: what a terminal shows of most names. */
+static int
+width(const char *s)
+{
+	int n = 0;
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void
+print_cell(const char *text, int wide, bool right, bool last)
+{
+	int pad = wide - width(text);
+	if (right)
+		printf("%*s%s", pad, "", text);
+	else if (last)
+		printf("%s", text);
+	else
+		printf("%s%*s", text, pad, "");
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+void
+table_end(struct table *t)
+{
+	int wide[TABLE_COLUMNS_MAX];
+	for (int c = 0; c < t->columns; c++) {
+		wide[c] = width(t->heads[c] + (*t->heads[c] == '>'));
+		for (size_t i = (size_t)c; i < t->used; i += (size_t)t->columns)
+			if (width(t->cells[i]) > wide[c])
+				wide[c] = width(t->cells[i]);
+	}
+	for (int c = 0; c < t->columns; c++)
+		print_cell(t->heads[c] + (*t->heads[c] == '>'), wide[c], *t->heads[c] == '>', c == t->columns - 1);
+	for (size_t i = 0; i < t->used; i++) {
+		int c = (int)(i % (size_t)t->columns);
+		print_cell(t->cells[i], wide[c], *t->heads[c] == '>', c == t->columns - 1);
+	}
+	table_drop(t);
+}
+
+void
+table_drop(struct table *t)
+{
+	for (size_t i = 0; i < t->used; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	t->cells = NULL;
+	t->used = t->size = 0;
+}
+
+/* ---- JSON ---- */
+
+static json_t *
+json_hex(const struct hf_value *v)
+{
+	static const char digit[] = "0123456789abcdef";
+	char *text = or_die(malloc((size_t)v->str.n * 2 + 1));
+	for (uint32_t i = 0; i < v->str.n; i++) {
+		text[2 * i] = digit[(uint8_t)v->str.at[i] >> 4];
+		text[2 * i + 1] = digit[(uint8_t)v->str.at[i] & 15];
+	}
+	json_t *j = json_stringn(text, (size_t)v->str.n * 2);
+	free(text);
+	return or_die(j);
+}
+
+static json_t *
+json_map(const struct hf_value *v)
+{
+	char key[256];
+	json_t *j = or_die(json_object());
+	for (uint32_t i = 0; i < v->map.n; i++) {
+		const struct hf_value *k = &v->map.pairs[2 * i];
+		if (k->type == HF_INT)
+			snprintf(key, sizeof key, "%lld", (long long)k->integer);
+		else
+			words_text(key, sizeof key, k);
+		json_object_set_new(j, key, page_json(k + 1));
+	}
+	return j;
+}
+
+json_t *
+page_json(const struct hf_value *v)
+{
+	json_t *j;
+	switch (v ? v->type : HF_NIL) {
+	case HF_BOOL:
+		return json_boolean(v->boolean);
+	case HF_INT:
+		return or_die(json_integer(v->integer));
+	case HF_STR:
+		j = json_stringn(v->str.at, v->str.n);
+		return j ? j : json_hex(v); /* no UTF-8 */
+	case HF_BIN:
+		return json_hex(v);
+	case HF_ARRAY:
+		j = or_die(json_array());
+		for (uint32_t i = 0; i < v->array.n; i++)
+			json_array_append_new(j, page_json(&v->array.items[i]));
+		return j;
+	case HF_MAP:
+		return json_map(v);
+	case HF_NIL:
+		break;
+	}
+	return json_null();
+}
+
+void
+page_json_out(json_t *j)
+{
+	json_dumpf(j, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(j);
+}
+
+/* ---- words ---- */
+
+const char *
+words_count(char *to, int64_t n)
+{
+	char digits[24];
+	int d = snprintf(digits, sizeof digits, "%llu", n < 0 ? 0 - (unsigned long long)n : (unsigned long long)n);
+	char *at = to;
+	if (n < 0)
+		*at++ = '-';
+	for (int i = 0; i < d; i++) {
+		if (i && (d - i) % 3 == 0)
+			*at++ = ',';
+		*at++ = digits[i];
+	}
+	*at = 0;
+	return to;
+}
+
+const char *
+words_instant(char *to, int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	struct tm tm;
+	char day[32];
+	if (ms <= 0 || !gmtime_r(&s, &tm) || !strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(to, WORDS, "never");
+	else
+		snprintf(to, WORDS, "%s.%03d UTC", day, (int)(ms % 1000));
+	return to;
+}
+
+const char *
+words_duration(char *to, int64_t ms)
+{
+	if (ms < 1000)
+		snprintf(to, WORDS, "%lld ms", (long long)ms);
+	else if (ms < 120 * 1000)
+		snprintf(to, WORDS, "%.3g s", (double)ms / 1e3);
+	else if (ms < 120 * 60 * 1000)
+		snprintf(to, WORDS, "%.3g min", (double)ms / 60e3);
+	else
+		snprintf(to, WORDS, "%.3g h", (double)ms / 3600e3);
+	return to;
+}
+
+const char *
+words_bytes(char *to, int64_t n)
+{
+	static const char *const unit[] = { "B", "kB", "MB", "GB", "TB" };
+	double v = (double)n;
+	int u = 0;
+	for (; v >= 1000 && u < 4; u++)
+		v /= 1000;
+	snprintf(to, WORDS, u && v < 100 ? "%.1f %s" : "%.0f %s", v, unit[u]);
+	return to;
+}
+
+const char *
+words_text(char *to, size_t size, const struct hf_value *v)
+{
+	if (v && v->type == HF_STR)
+		snprintf(to, size, "%.*s", (int)v->str.n, v->str.at);
+	else
+		to[0] = 0;
+	return to;
+}

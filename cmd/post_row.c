@@ -1,0 +1,397 @@
+/*
+ * post_row.c: CSV rows through libcsv, a line at a time, so that the original row is at hand when it is refused. Fields are
+ * gathered by key and written in the keys' order, whatever the order of the columns. Nothing is allocated per row.
+ */
+#include "cmd/post_row.h"
+#include "net/codec_write.h"
+
+#include <csv.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum value_kind { TEXT, INTEGER, INSTANT };
+
+static const struct {
+	const char *name;
+	uint32_t n;
+	enum value_kind kind;
+} key_table[] = {
+#define X(name, text, kind) { text, sizeof(text) - 1, kind },
+	POST_KEYS(X)
+#undef X
+};
+
+#define COLUMN_PASSED (-1)
+#define RENAMES_MAX 32
+
+struct post_rows {
+	enum post_format format;
+	struct post_defaults defaults;
+	struct {
+		const char *from;
+		size_t from_n;
+		int key;
+	} renamed[RENAMES_MAX];
+	int renamed_n;
+	struct csv_parser csv;
+	uint64_t count;
+	int column[POST_COLUMNS_MAX]; /* key of each, or COLUMN_PASSED */
+	int columns, at; /* of the header; of the present row */
+	bool header, whole, too_wide, unknown_column;
+	struct bytes field[POST_KEY_COUNT];
+	size_t scratch_used;
+	struct why *why;
+	uint8_t scratch[RECORD_BYTES_MAX]; /* the fields of the present row */
+	uint8_t event[POST_EVENT_ROOM];
+};
+
+int
+post_key_find(const char *name, size_t n)
+{
+	for (int k = 0; k < POST_KEY_COUNT; k++)
+		if (key_table[k].n == n && memcmp(key_table[k].name, name, n) == 0)
+			return k;
+	return -1;
+}
+
+struct post_rows *
+post_rows_new(void)
+{
+	struct post_rows *r = calloc(1, sizeof *r);
+	if (r && csv_init(&r->csv, 0) != 0) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+post_rows_free(struct post_rows *r)
+{
+	if (!r)
+		return;
+	csv_free(&r->csv);
+	free(r);
+}
+
+bool
+post_rows_default(struct post_rows *r, const char *key, size_t key_n, const char *value)
+{
+	int k = post_key_find(key, key_n);
+	if (k < 0)
+		return false;
+	r->defaults.value[k] = (struct bytes){ (const uint8_t *)value, (uint32_t)strlen(value) };
+	return true;
+}
+
+bool
+post_rows_column(struct post_rows *r, const char *from, size_t from_n, const char *key)
+{
+	int k = key ? post_key_find(key, strlen(key)) : COLUMN_PASSED;
+	if ((key && k < 0) || r->renamed_n == RENAMES_MAX)
+		return false;
+	r->renamed[r->renamed_n].from = from;
+	r->renamed[r->renamed_n].from_n = from_n;
+	r->renamed[r->renamed_n++].key = k;
+	return true;
+}
+
+void
+post_rows_number(struct post_rows *r, int64_t first)
+{
+	r->defaults.next_number = first;
+}
+
+void
+post_rows_format(struct post_rows *r, enum post_format format)
+{
+	r->format = format;
+}
+
+uint64_t
+post_rows_count(const struct post_rows *r)
+{
+	return r->count;
+}
+
+/* ---- values ---- */
+
+/* Decimal digits with an optional sign, at most 18 of them. */
+static bool
+integer(struct bytes v, int64_t *n)
+{
+	bool negative = v.n > 0 && v.at[0] == '-';
+	uint32_t i = negative || (v.n > 0 && v.at[0] == '+');
+	int64_t sum = 0;
+	if (i == v.n || v.n - i > 18)
+		return false;
+	for (; i < v.n; i++) {
+		if (v.at[i] < '0' || v.at[i] > '9')
+			return false;
+		sum = sum * 10 + (v.at[i] - '0');
+	}
+	*n = negative ? -sum : sum;
+	return true;
+}
+
+static bool
+digits(struct bytes v, uint32_t at, uint32_t n, int64_t low, int64_t high, int64_t *number)
+{
+	struct bytes part = { v.at + at, n };
+	return at + n <= v.n && v.at[at] >= '0' && integer(part, number) && *number >= low && *number <= high;
+}
+
+/* Days since 1970 of a date of the Gregorian calendar (the era of 400 years has 146,097 days; years begin in March). */
+static int64_t
+days_from(int64_t y, int64_t m, int64_t d)
+{
+	y -= m <= 2;
+	int64_t era = y / 400, of_era = y - era * 400;
+	int64_t of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+/* Milliseconds, or 2010-12-01[T ]08:26[:00[.123]][Z], UTC. */
+static bool
+instant(struct bytes v, int64_t *ms)
+{
+	int64_t y, mo, d, h = 0, mi = 0, s = 0, f = 0;
+	uint32_t at = 10;
+	if (integer(v, ms))
+		return true;
+	if (v.n > 0 && v.at[v.n - 1] == 'Z')
+		v.n--;
+	if (!digits(v, 0, 4, 1970, 2500, &y) || v.at[4] != '-' || !digits(v, 5, 2, 1, 12, &mo) || v.n < 10 || v.at[7] != '-' ||
+	    !digits(v, 8, 2, 1, 31, &d))
+		return false;
+	if (at < v.n) {
+		if ((v.at[10] != 'T' && v.at[10] != ' ') || !digits(v, 11, 2, 0, 23, &h) || v.n < 16 || v.at[13] != ':' ||
+		    !digits(v, 14, 2, 0, 59, &mi))
+			return false;
+		at = 16;
+	}
+	if (at < v.n) {
+		if (v.at[16] != ':' || !digits(v, 17, 2, 0, 60, &s))
+			return false;
+		at = 19;
+	}
+	if (at < v.n) {
+		if (v.at[19] != '.' || !digits(v, 20, 3, 0, 999, &f))
+			return false;
+		at = 23;
+	}
+	*ms = ((days_from(y, mo, d) * 24 + h) * 60 + mi) * 60000 + s * 1000 + f;
+	return at == v.n;
+}
+
+uint8_t *
+post_put(uint8_t *p, enum post_key key, struct bytes value, int64_t *number)
+{
+	struct bytes name = { (const uint8_t *)key_table[key].name, key_table[key].n };
+	enum value_kind kind = key_table[key].kind;
+	int64_t n;
+	p = wire_str(p, name);
+	if (kind == TEXT || !(kind == INTEGER ? integer(value, &n) : instant(value, &n)))
+		return wire_str(p, value);
+	*number = n;
+	return wire_int(p, n);
+}
+
+/* ---- CSV ---- */
+
+static void
+header_field(struct post_rows *r, const char *name, size_t n)
+{
+	int key = post_key_find(name, n);
+	if (r->columns == POST_COLUMNS_MAX) {
+		snprintf(r->why->text, sizeof r->why->text, "the header has more than %d columns", POST_COLUMNS_MAX);
+		r->unknown_column = true;
+		return;
+	}
+	bool known = key >= 0;
+	for (int i = 0; i < r->renamed_n; i++)
+		if (r->renamed[i].from_n == n && memcmp(r->renamed[i].from, name, n) == 0) {
+			key = r->renamed[i].key;
+			known = true;
+		}
+	if (!known && !r->unknown_column) {
+		r->unknown_column = true;
+		snprintf(r->why->text, sizeof r->why->text,
+		    "the header has a column '%.*s' that is no key of an event: --column %.*s=KEY says which it is, --ignore %.*s passes it over",
+		    (int)(n < 64 ? n : 64), name, (int)(n < 64 ? n : 64), name, (int)(n < 64 ? n : 64), name);
+	}
+	r->column[r->columns++] = key;
+}
+
+static void
+on_field(void *bytes, size_t n, void *data)
+{
+	struct post_rows *r = data;
+	if (r->header) {
+		header_field(r, bytes, n);
+		return;
+	}
+	int column = r->at++;
+	if (column >= r->columns) {
+		r->too_wide |= n > 0;
+		return;
+	}
+	int key = r->column[column];
+	if (key == COLUMN_PASSED || n == 0)
+		return;
+	/* All fields together are never longer than their record. */
+	uint8_t *to = r->scratch + r->scratch_used;
+	memcpy(to, bytes, n);
+	r->scratch_used += n;
+	r->field[key] = (struct bytes){ to, (uint32_t)n };
+}
+
+static void
+on_row(int end, void *data)
+{
+	((struct post_rows *)data)->whole = true;
+}
+
+static bool
+blank(struct bytes line)
+{
+	for (uint32_t i = 0; i < line.n; i++)
+		if (!memchr(" \t\r\n", line.at[i], 4))
+			return false;
+	return true;
+}
+
+/* Parses lines until a record is whole. 1; 0: end; -1: *why. */
+static int
+csv_record(struct post_rows *r, struct post_file *f, struct why *why)
+{
+	struct bytes line;
+	int got;
+	do
+		got = post_read_line(f, false, &line, why);
+	while (got == 1 && blank(line));
+	r->at = 0;
+	r->scratch_used = 0;
+	r->whole = r->too_wide = false;
+	memset(r->field, 0, sizeof r->field);
+	while (got == 1) {
+		if (csv_parse(&r->csv, line.at, line.n, on_field, on_row, r) != line.n) {
+			snprintf(why->text, sizeof why->text, "row %llu: %s", (unsigned long long)r->count + 1, csv_strerror(csv_error(&r->csv)));
+			return -1;
+		}
+		if (!r->whole && line.at[line.n - 1] != '\n')
+			csv_fini(&r->csv, on_field, on_row, r); /* the last line has no end */
+		if (r->whole)
+			return 1;
+		got = post_read_line(f, true, &line, why);
+	}
+	return got;
+}
+
+static void
+csv_event(struct post_rows *r, struct post_event *event)
+{
+	uint8_t *p = r->event + 1;
+	uint32_t pairs = 1;
+	int64_t unused;
+	char text[24];
+	*event = (struct post_event){ .bytes = r->event };
+	p = WIRE(p, "\xa1v\x01");
+	for (int k = 0; k < POST_KEY_COUNT; k++) {
+		struct bytes value = r->field[k].n ? r->field[k] : r->defaults.value[k];
+		if (k == POST_N && !value.n && r->defaults.next_number)
+			value = (struct bytes){ (const uint8_t *)text,
+				(uint32_t)snprintf(text, sizeof text, "%lld", (long long)r->defaults.next_number) };
+		if (!value.n)
+			continue;
+		if (k == POST_SOURCE)
+			event->source = value;
+		p = post_put(p, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
+		pairs++;
+	}
+	if (pairs > 15) {
+		memmove(r->event + 3, r->event + 1, (size_t)(p - r->event - 1));
+		p += 2;
+		wire_big_endian(r->event, 0xde, pairs, 2);
+	} else {
+		r->event[0] = (uint8_t)(0x80 | pairs);
+	}
+	event->n = (uint32_t)(p - r->event);
+}
+
+/* ---- the file ---- */
+
+static int
+csv_header(struct post_rows *r, struct post_file *f, struct why *why)
+{
+	r->header = true;
+	r->why = why;
+	int got = csv_record(r, f, why);
+	r->header = false;
+	r->why = NULL;
+	if (got < 0 || r->unknown_column)
+		return -1;
+	if (got == 0) {
+		snprintf(why->text, sizeof why->text, "the file is empty: not even a header line");
+		return -1;
+	}
+	bool has[POST_KEY_COUNT] = { false };
+	for (int c = 0; c < r->columns; c++)
+		if (r->column[c] != COLUMN_PASSED)
+			has[r->column[c]] = true;
+	const char *lacks = !has[POST_SOURCE] && !r->defaults.value[POST_SOURCE].n ? "no source: add a column 'source', or --source NAME"
+	    : !has[POST_N] && !has[POST_ID] && !r->defaults.next_number
+	    ? "no identity: add a column 'n' or 'id', or number the rows with --number-from 1"
+	    : !has[POST_KIND] && !r->defaults.value[POST_KIND].n ? "no kind: add a column 'kind', or --set kind=sale (or whatever they are)"
+	    : NULL;
+	if (lacks)
+		snprintf(why->text, sizeof why->text, "the rows have %s", lacks);
+	return lacks ? -1 : 0;
+}
+
+/* The first byte that is not blank decides: '{' is JSON. A byte order mark is passed over. */
+int
+post_rows_begin(struct post_rows *r, struct post_file *f, struct why *why)
+{
+	struct bytes first = post_read_peek(f, why);
+	if (!first.at)
+		return -1;
+	uint32_t i = first.n >= 3 && memcmp(first.at, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	post_read_pass(f, i);
+	while (i < first.n && memchr(" \t\r\n", first.at[i], 4))
+		i++;
+	if (r->format == POST_UNDECIDED)
+		r->format = i < first.n && first.at[i] == '{' ? POST_JSON : POST_CSV;
+	return r->format == POST_CSV ? csv_header(r, f, why) : 0;
+}
+
+static int
+json_record(struct post_file *f, struct why *why)
+{
+	struct bytes line;
+	int got;
+	do
+		got = post_read_line(f, false, &line, why);
+	while (got == 1 && blank(line));
+	return got;
+}
+
+int
+post_rows_next(struct post_rows *r, struct post_file *f, struct post_event *event, struct why *why)
+{
+	int got = r->format == POST_CSV ? csv_record(r, f, why) : json_record(f, why);
+	if (got != 1)
+		return got;
+	r->count++;
+	if (r->format == POST_CSV)
+		csv_event(r, event);
+	else
+		post_json_event(&r->defaults, post_read_record(f), r->event, event);
+	if (r->defaults.next_number)
+		r->defaults.next_number++;
+	if (r->too_wide)
+		event->defect = "the row has more fields than the header";
+	else if (!event->defect && event->n > EVENT_BYTES_MAX)
+		event->defect = "the event is longer than 2,048 bytes";
+	return 1;
+}

@@ -1,0 +1,159 @@
+/*
+ * post_tally.c: the bar goes to stderr, the summary to stdout, rejected rows into their file.
+ */
+#include "cmd/post_tally.h"
+#include "cmd/holdfast_page.h"
+#include "net/clock.h"
+
+#include <csv.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BAR_CELLS 24
+#define BAR_EVERY_US 100000
+
+void
+post_tally_begin(struct post_tally *t, const char *file, const char *rejected_path)
+{
+	*t = (struct post_tally){ .file = file, .rejected_path = rejected_path, .begun_us = (clock_steady_ns() / 1000) };
+	t->bar = isatty(STDERR_FILENO);
+}
+
+bool
+post_tally_end(struct post_tally *t)
+{
+	if (t->rejected_file && (fflush(t->rejected_file) != 0 || ferror(t->rejected_file))) {
+		t->unwritable = true;
+		snprintf(t->why.text, sizeof t->why.text, "%s cannot be written: %s", t->rejected_path, strerror(errno));
+	}
+	if (t->rejected_file)
+		fclose(t->rejected_file);
+	t->rejected_file = NULL;
+	return !t->unwritable;
+}
+
+static void
+count_code(struct post_tally *t, const char *code)
+{
+	int i = 0;
+	while (i < t->codes_n && strcmp(t->codes[i].code, code) != 0)
+		i++;
+	if (i == TALLY_CODES_MAX)
+		return;
+	if (i == t->codes_n)
+		snprintf(t->codes[t->codes_n++].code, sizeof t->codes[i].code, "%s", code);
+	t->codes[i].n++;
+}
+
+void
+post_tally_rejected(struct post_tally *t, uint64_t row, const char *code, const char *message, struct bytes line)
+{
+	t->rejected++;
+	count_code(t, code);
+	if (!t->rejected_file && !t->unwritable) {
+		t->rejected_file = fopen(t->rejected_path, "w");
+		if (t->rejected_file) {
+			fputs("row,code,message,line\n", t->rejected_file);
+		} else {
+			t->unwritable = true;
+			snprintf(t->why.text, sizeof t->why.text, "%s cannot be written: %s", t->rejected_path, strerror(errno));
+		}
+	}
+	if (!t->rejected_file)
+		return;
+	fprintf(t->rejected_file, "%llu,%s,", (unsigned long long)row, code);
+	csv_fwrite(t->rejected_file, message, strlen(message));
+	fputc(',', t->rejected_file);
+	csv_fwrite(t->rejected_file, line.at, line.n);
+	fputc('\n', t->rejected_file);
+}
+
+uint64_t
+post_tally_done(const struct post_tally *t)
+{
+	return t->applied + t->absorbed + t->duplicate + t->reconciled + t->rejected;
+}
+
+static double
+seconds(const struct post_tally *t)
+{
+	double s = (double)((clock_steady_ns() / 1000) - t->begun_us) / 1e6;
+	return s > 1e-6 ? s : 1e-6;
+}
+
+void
+post_tally_bar(struct post_tally *t, double share, bool last)
+{
+	char rows[WORDS], rate[WORDS], cells[BAR_CELLS + 1];
+	int64_t now_us = t->bar ? (clock_steady_ns() / 1000) : 0;
+	if (!t->bar || (!last && now_us - t->bar_us < BAR_EVERY_US))
+		return;
+	t->bar_us = now_us;
+	double s = seconds(t), done = (double)post_tally_done(t);
+	words_count(rows, (int64_t)done + (int64_t)t->skipped);
+	words_count(rate, (int64_t)(done / s));
+	if (last) {
+		fputs("\r\033[K", stderr);
+	} else if (share < 0) {
+		fprintf(stderr, "\r\033[K%s rows  %s/s", rows, rate);
+	} else {
+		int full = (int)(share * BAR_CELLS), left = share > 0.001 ? (int)(s / share - s + 0.5) : 0;
+		for (int i = 0; i < BAR_CELLS; i++)
+			cells[i] = i < full ? '#' : '.';
+		cells[BAR_CELLS] = 0;
+		fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s rows  %s/s  %d:%02d to go", cells, share * 100, rows, rate, left / 60, left % 60);
+	}
+	fflush(stderr);
+}
+
+static void
+row(const char *name, uint64_t n, const char *note)
+{
+	char words[WORDS];
+	if (n)
+		printf("  %-14s%14s%s\n", name, words_count(words, (int64_t)n), note);
+}
+
+void
+post_tally_for_people(const struct post_tally *t, uint64_t resent, bool interrupted)
+{
+	char rows[WORDS], rate[WORDS], note[512], off[WORDS];
+	double s = seconds(t);
+	uint64_t done = post_tally_done(t);
+	printf("%s%s: %s rows in %.1f s, %s/s\n", t->file, interrupted ? ", interrupted" : "", words_count(rows, (int64_t)done), s,
+	    words_count(rate, (int64_t)((double)done / s)));
+	row("applied", t->applied, "");
+	row("absorbed", t->absorbed, "  already inside a later count");
+	snprintf(note, sizeof note, "  %s with a variance", words_count(off, (int64_t)t->off));
+	row("reconciled", t->reconciled, t->off ? note : "");
+	row("duplicate", t->duplicate, "  seen before, nothing changed");
+	snprintf(note, sizeof note, "  with their reasons in %s", t->rejected_path);
+	row("rejected", t->rejected, t->unwritable ? "" : note);
+	for (int i = 0; i < t->codes_n; i++)
+		printf("    %-20s%6s\n", t->codes[i].code, words_count(rows, (int64_t)t->codes[i].n));
+	row("skipped", t->skipped, "  the server had them already");
+	row("not answered", t->lost, "  may or may not have happened; posting again is safe");
+	row("sent again", resent, "  messages");
+}
+
+void
+post_tally_as_json(const struct post_tally *t, uint64_t resent, bool interrupted, const char *failure)
+{
+	double s = seconds(t);
+	uint64_t done = post_tally_done(t);
+	json_t *codes = json_object();
+	for (int i = 0; i < t->codes_n; i++)
+		json_object_set_new(codes, t->codes[i].code, json_integer((json_int_t)t->codes[i].n));
+	json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:b}", "file", t->file,
+	    "rows", (json_int_t)done, "applied", (json_int_t)t->applied, "absorbed", (json_int_t)t->absorbed,
+	    "duplicate", (json_int_t)t->duplicate, "reconciled", (json_int_t)t->reconciled, "rejected", (json_int_t)t->rejected,
+	    "codes", codes, "skipped", (json_int_t)t->skipped, "not_answered", (json_int_t)t->lost, "resent", (json_int_t)resent,
+	    "seconds", s, "events_per_second", (double)done / s, "interrupted", interrupted);
+	if (t->rejected && !t->unwritable)
+		json_object_set_new(j, "rejected_file", json_string(t->rejected_path));
+	if (failure)
+		json_object_set_new(j, "error", json_pack("{s:s, s:s}", "code", "failed", "message", failure));
+	page_json_out(j);
+}

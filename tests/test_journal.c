@@ -183,6 +183,194 @@ clean_close_is_seen_and_a_kill_is_not_one(void)
 	disk->calls->end(disk);
 }
 
+/* Ten batches of one step, each alone in its segment of 16 KiB, 1,000 ms apart. */
+static struct log *
+ten_segments(struct disk *disk, uint64_t history_bytes, uint64_t history_age_ms)
+{
+	struct journal_options options = rig_options(16 * KIB);
+	struct log_tail tail;
+	struct why why;
+	static uint8_t payload[8000];
+
+	options.history_bytes = history_bytes;
+	options.history_age_ms = history_age_ms;
+	struct log *log = journal_open(disk, &options, &why);
+	if (!log || log->calls->claim(log, &tail, &why))
+		return NULL;
+	for (uint64_t seq = 1; seq <= 10; seq++) {
+		struct log_batch batch = { .epoch = 1, .first_seq = seq, .steps = 1, .stamp_ms = (int64_t)seq * 1000, .payload = payload,
+			.payload_n = sizeof payload };
+		if (log->calls->append(log, &batch, &why) != LOG_DURABLE)
+			return NULL;
+	}
+	return log;
+}
+
+static void
+trim_keeps_what_history_and_readers_of_later_positions_need(void)
+{
+	static const struct {
+		uint64_t before, history_bytes, history_age_ms, oldest;
+	} rows[] = {
+		{ 1, 0, 0, 1 },
+		{ 2, 0, 0, 2 },
+		{ 5, 0, 0, 5 },
+		{ 11, 0, 0, 10 }, /* the segment that is written stays */
+		{ 99, 0, 0, 10 },
+		{ 11, 4 * 16 * KIB, 0, 7 }, /* the newest four */
+		{ 11, 4 * 16 * KIB - 1, 0, 7 },
+		{ 11, 4 * 16 * KIB + 1, 0, 6 },
+		{ 5, 4 * 16 * KIB, 0, 5 },
+		{ 11, 1000 * KIB, 0, 1 },
+		{ 11, 1000 * KIB, 3000, 7 }, /* older than 3 s at 10 s: stamps below 7 s */
+		{ 3, 1000 * KIB, 3000, 3 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct disk *disk = sim_disk_new();
+		struct log *log = ten_segments(disk, rows[i].history_bytes, rows[i].history_age_ms);
+		struct journal_status status;
+		struct why why;
+		check(log);
+		check_equal(log->calls->bytes(log), 10 * 16 * KIB);
+		check_equal(log->calls->trim(log, rows[i].before, &why), 0);
+		journal_status(log, &status);
+		check_equal(status.oldest_seq, rows[i].oldest);
+		check_equal(status.segments, 11 - rows[i].oldest);
+		check_equal(status.spares, rows[i].oldest > 2 ? 2 : rows[i].oldest - 1);
+		check_equal(log->calls->bytes(log), status.segments * 16 * KIB);
+		bool gone;
+		struct log_reader *reader = log->calls->read_open(log, rows[i].oldest, &gone, &why);
+		struct log_batch batch;
+		check(reader && !gone);
+		for (uint64_t seq = rows[i].oldest; seq <= 10; seq++) {
+			check_equal(log->calls->read_next(reader, 10, &batch, &why), 1);
+			check_equal(batch.first_seq, seq);
+		}
+		log->calls->read_close(reader);
+		if (rows[i].oldest > 1) {
+			check(!log->calls->read_open(log, rows[i].oldest - 1, &gone, &why));
+			check(gone);
+		}
+		log->calls->close(log);
+		disk->calls->end(disk);
+	}
+}
+
+static void
+a_reader_whose_segment_is_recycled_is_told_gone_and_gets_no_other_bytes(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log *log = ten_segments(disk, 0, 0);
+	struct log_batch batch;
+	struct why why;
+	bool gone;
+
+	check(log);
+	struct log_reader *reader = log->calls->read_open(log, 0, &gone, &why);
+	check(reader);
+	check_equal(log->calls->read_next(reader, 10, &batch, &why), 1);
+	check_equal(log->calls->trim(log, 9, &why), 0);
+	check_equal(log->calls->read_next(reader, 10, &batch, &why), -1);
+	check(strstr(why.text, "gone"));
+	log->calls->read_close(reader);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static void
+a_reader_goes_no_further_than_it_is_told(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log *log = ten_segments(disk, 1000 * KIB, 0);
+	struct log_batch batch;
+	struct why why;
+	bool gone;
+
+	check(log);
+	struct log_reader *reader = log->calls->read_open(log, 1, &gone, &why);
+	check(reader);
+	for (uint64_t up_to = 0; up_to <= 12; up_to++) {
+		check_equal(log->calls->read_next(reader, up_to, &batch, &why), up_to >= 1 && up_to <= 10);
+		check_equal(log->calls->read_next(reader, up_to, &batch, &why), 0);
+	}
+	log->calls->read_close(reader);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static void
+a_full_disk_is_met_by_prepare_and_told(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct why why;
+	struct log *log = rig_open(disk, 64 * KIB, &tail, &why);
+	uint64_t last = 0;
+
+	check(log);
+	check_equal(log->calls->prepare(log, &why), 0);
+	check(!journal_free_low(log));
+	sim_disk_set_free(disk, (int64_t)(32 * KIB));
+	check_equal(log->calls->prepare(log, &why), 0); /* a spare is there */
+	check(journal_free_low(log)); /* but less than the reserve */
+	struct journal_status status;
+	do {
+		check_equal(rig_append(log, 1, &last, 1, 4000), LOG_DURABLE);
+		journal_status(log, &status);
+	} while (status.segments < 2);
+	check_equal(log->calls->prepare(log, &why), -1);
+	check(strstr(why.text, "No space"));
+	check(journal_free_low(log));
+	check_equal(rig_append(log, 1, &last, 3, 4000), LOG_DURABLE); /* what is there is still there */
+	sim_disk_set_free(disk, INT64_C(1) << 40);
+	check_equal(log->calls->prepare(log, &why), 0);
+	check(!journal_free_low(log));
+	check_equal(rig_append(log, 1, &last, 50, 4000), LOG_DURABLE);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
+static void
+options_that_cannot_work_are_refused_with_a_sentence(void)
+{
+	static const uint64_t sizes[] = { 0, 4096, 16 * KIB - 4096, 16 * KIB + 1, UINT64_MAX };
+	struct disk *disk = sim_disk_new();
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct journal_options options = rig_options(sizes[i]);
+		struct why why = { "" };
+		check(!journal_open(disk, &options, &why));
+		check(strstr(why.text, "segment_bytes"));
+	}
+	disk->calls->end(disk);
+}
+
+static void
+segments_of_another_size_are_read_and_not_reused(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct why why;
+	uint64_t last = 0;
+
+	for (uint64_t round = 1; round <= 8; round++) {
+		struct log *log = rig_open(disk, round % 2 ? 64 * KIB : 32 * KIB, &tail, &why);
+		check(log);
+		check_equal(tail.last_seq, last);
+		check_equal(rig_append(log, round, &last, 20, 5000), LOG_DURABLE);
+		check_equal(log->calls->prepare(log, &why), 0);
+		struct rig_read read = rig_read(log, 0, 5000);
+		check(!read.wrong && !read.damaged);
+		check_equal(read.last, last);
+		if (round == 4)
+			check_equal(log->calls->trim(log, last - 30, &why), 0);
+		log->calls->close(log);
+		sim_disk_kill(disk);
+	}
+	disk->calls->end(disk);
+}
+
 static const struct check tests[] = {
 	CHECK(checksum_is_castagnoli_and_chains),
 	CHECK(what_is_appended_is_read_back),
@@ -190,6 +378,12 @@ static const struct check tests[] = {
 	CHECK(epoch_rises_with_every_claim_and_older_epochs_are_fenced),
 	CHECK(a_second_server_is_refused_by_the_lock),
 	CHECK(clean_close_is_seen_and_a_kill_is_not_one),
+	CHECK(trim_keeps_what_history_and_readers_of_later_positions_need),
+	CHECK(a_reader_whose_segment_is_recycled_is_told_gone_and_gets_no_other_bytes),
+	CHECK(a_reader_goes_no_further_than_it_is_told),
+	CHECK(a_full_disk_is_met_by_prepare_and_told),
+	CHECK(options_that_cannot_work_are_refused_with_a_sentence),
+	CHECK(segments_of_another_size_are_read_and_not_reused),
 };
 
 int

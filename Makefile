@@ -115,7 +115,7 @@ run: packages ## start a server on ./data and leave it running, with hints what 
 
 demo: packages ## a retail day, a SIGKILL in the middle, a recount; DATA=file.csv[.gz] replays your own
 	@$(MAKE) all >$(or $(TMPDIR),/tmp)/holdfast-build.$$$$ 2>&1 || { cat $(or $(TMPDIR),/tmp)/holdfast-build.$$$$; exit 1; }
-	@$(B)/holdfast-retail_day $(if $(DATA),--data $(DATA))
+	@$(B)/holdfast-retail_day $(if $(DATA),-d $(DATA))
 
 load: all ## load a running server (LOAD="--server 127.0.0.1:7400 --connections 50 --in-flight 128 --seconds 10")
 	@$(B)/holdfast-load $(LOAD)

@@ -497,7 +497,7 @@ decide(struct engine *e, struct arrival *a)
 	}
 	if (a->result->outcome == OUTCOME_NONE)
 		a->result->outcome = OUTCOME_APPLIED;
-	if (a->c->kind != EVENT_COUNT && a->at + 1 > cell->now.last_event_at)
+	if (a->at + 1 > cell->now.last_event_at)
 		cell->now.last_event_at = a->at + 1;
 	cell->changed = true;
 	emit_effect(e, a, &effect);

@@ -37,7 +37,7 @@ struct post_rows {
 	uint64_t count;
 	int column[POST_COLUMNS_MAX]; /* key of each, or COLUMN_PASSED */
 	int columns, at; /* of the header; of the present row */
-	bool header, whole, too_wide, unknown_column;
+	bool header, whole, too_wide, unclosed, unknown_column;
 	struct bytes field[POST_KEY_COUNT];
 	size_t scratch_used;
 	struct why *why;
@@ -272,7 +272,7 @@ csv_record(struct post_rows *r, struct post_file *f, struct why *why)
 	while (got == 1 && blank(line));
 	r->at = 0;
 	r->scratch_used = 0;
-	r->whole = r->too_wide = false;
+	r->whole = r->too_wide = r->unclosed = false;
 	memset(r->field, 0, sizeof r->field);
 	while (got == 1) {
 		if (csv_parse(&r->csv, line.at, line.n, on_field, on_row, r) != line.n) {
@@ -284,8 +284,12 @@ csv_record(struct post_rows *r, struct post_file *f, struct why *why)
 		if (r->whole)
 			return 1;
 		got = post_read_line(f, true, &line, why);
+		r->unclosed = got == 0;
 	}
-	return got;
+	if (!r->unclosed)
+		return got;
+	csv_fini(&r->csv, on_field, on_row, r);
+	return 1;
 }
 
 static void
@@ -389,7 +393,9 @@ post_rows_next(struct post_rows *r, struct post_file *f, struct post_event *even
 		post_json_event(&r->defaults, post_read_record(f), r->event, event);
 	if (r->defaults.next_number)
 		r->defaults.next_number++;
-	if (r->too_wide)
+	if (r->unclosed)
+		event->defect = "a quote is opened and never closed";
+	else if (r->too_wide)
 		event->defect = "the row has more fields than the header";
 	else if (!event->defect && event->n > EVENT_BYTES_MAX)
 		event->defect = "the event is longer than 2,048 bytes";

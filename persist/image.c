@@ -399,11 +399,13 @@ image_commit(struct image *im, struct why *why)
 
 /* ---- for image_check.c and image_copy.c -------------------------------------------------------------------------- */
 
-/* Without a lock file, since nobody writes; the map is as long as the file says. */
+/* Without a lock file, since nobody writes. The map is as long as what is used: LMDB raises a size that is too small. */
 static int
 env_open_still(MDB_env **env, const char *path)
 {
 	int rc = mdb_env_create(env);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(*env, MAP_UNIT);
 	if (rc == 0)
 		rc = mdb_env_open(*env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, IMAGE_FILE_MODE);
 	return rc;

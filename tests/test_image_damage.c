@@ -1,0 +1,245 @@
+/*
+ * test_image_damage.c: damage in the image's file is found or harmless, never served and never a crash. Harmless is judged by
+ * the strictest means there is: LMDB loads the same records from the damaged file, takes more commits, and is sound after them.
+ */
+#include "tests/check.h"
+#include "tests/image_rig.h"
+
+#include "persist/pages.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB       (UINT64_C(1) << 20)
+#define FLIPS     30000 /* in memory, by pages_check alone */
+#define SERVED    150 /* of those that are harmless: written out, loaded and written to by LMDB */
+#define FORKED    20 /* through image_verify */
+#define PAGE      4096
+
+static const struct batch_shape shape = { .steps = 40, .entries = 4, .keys = 200, .body_max = 2500 };
+
+/* An image of several commits, with branches, overflow pages and free pages. */
+static uint8_t *whole;
+static size_t whole_n;
+static struct fold_twin twin;
+static uint64_t seed;
+
+static void
+make_image(const char *dir, int commits, uint8_t **file, size_t *n)
+{
+	struct why why;
+	struct image *image = image_open(dir, 64 * MIB, &why);
+	ensure(image != NULL);
+	for (int i = 0; i < commits; i++) {
+		const struct log_batch *b = draw_batch(&seed, image_collected_seq(image), &shape);
+		ensure(image_collect(image, b, &why) == 0);
+		fold_twin_fold(&twin, b);
+		ensure(image_commit(image, &why) == 0);
+	}
+	image_close(image);
+	*file = file_get(dir, "image", n);
+}
+
+/* A disk that is one file in memory. */
+struct memory_disk {
+	struct disk disk;
+	const uint8_t *bytes;
+	size_t n;
+};
+
+static ssize_t
+memory_read_at(struct disk *disk, int file, void *to, size_t n, uint64_t offset)
+{
+	struct memory_disk *m = (struct memory_disk *)disk;
+	size_t left = offset < m->n ? m->n - (size_t)offset : 0;
+	if (n > left)
+		n = left;
+	memcpy(to, m->bytes + offset, n);
+	return (ssize_t)n;
+}
+
+static bool
+sound(const uint8_t *bytes, size_t n, struct image_findings *found, struct why *why)
+{
+	static const struct disk_calls calls = { .read_at = memory_read_at };
+	struct memory_disk m = { { &calls }, bytes, n };
+	return pages_check(&m.disk, 0, n, found, why) == 0;
+}
+
+/* What a server would do with the file, in a child: 0 when every record is right, now and after more commits. */
+static int
+serve(const char *dir)
+{
+	struct why why;
+	struct image *image = image_open(dir, 64 * MIB, &why);
+	if (image == NULL || !fold_twin_is(&twin, image))
+		return 1;
+	for (int i = 0; i < 3; i++) {
+		const struct log_batch *b = draw_batch(&seed, image_collected_seq(image), &shape);
+		fold_twin_fold(&twin, b);
+		if (image_collect(image, b, &why) < 0 || image_commit(image, &why) < 0)
+			return 2;
+	}
+	if (!fold_twin_is(&twin, image))
+		return 3;
+	image_close(image);
+	return image_verify(dir, &why) == 0 ? 0 : 4;
+}
+
+static int
+serve_in_child(const uint8_t *bytes, size_t n)
+{
+	char dir[256];
+	int status;
+	folder_new(dir);
+	file_put(dir, "image", bytes, n);
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(serve(dir));
+	waitpid(child, &status, 0);
+	folder_remove(dir);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void
+an_undamaged_image_accounts_for_every_page(void)
+{
+	struct image_findings found;
+	struct why why = { "" };
+	check(sound(whole, whole_n, &found, &why));
+	check_equal(found.meta.records, twin.n);
+	check_equal(found.pages_lost, 0);
+	check(found.pages_free > 0);
+	check(found.records_of_kind[ENTRY_CELL] > 0 && found.records_of_kind[ENTRY_FLOOR] == 0);
+	check_equal(serve_in_child(whole, whole_n), 0);
+}
+
+static void
+each_flipped_bit_is_found_or_harmless(void)
+{
+	struct image_findings found, before;
+	struct why why;
+	int served = 0, found_n = 0, apart = 0;
+	check(sound(whole, whole_n, &before, &why));
+	/* All bits that say something in the two meta pages, then any bits. */
+	size_t meta_bits = (16 + 136) * 8;
+	for (size_t i = 0; i < 2 * meta_bits + FLIPS; i++) {
+		size_t bit = i < 2 * meta_bits ? i / meta_bits * PAGE * 8 + i % meta_bits : draw(&seed) % (whole_n * 8);
+		whole[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (!sound(whole, whole_n, &found, &why)) {
+			found_n++;
+		} else {
+			/*
+			 * A flip that makes the older meta page the later one gives the whole commit before: the journal behind it
+			 * is replayed, or recovery says that it is gone.
+			 */
+			bool other = memcmp(&found.meta, &before.meta, sizeof(found.meta)) != 0;
+			apart += other;
+			check(!other || found.meta.seq == before.meta.seq - shape.steps);
+			if (!other && served < SERVED && i % (i < 2 * meta_bits ? 23 : 50) == 0) {
+				served++;
+				int rc = serve_in_child(whole, whole_n);
+				if (rc != 0)
+					printf("     bit %zu of page %zu, byte %zu: %d\n", bit % 8, bit / 8 / PAGE, bit / 8 % PAGE, rc);
+				check_equal(rc, 0);
+			}
+		}
+		whole[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	printf("     %d flips found, %d of the harmless ones served, %d gave the commit before\n", found_n, served, apart);
+	check(found_n > FLIPS / 10);
+	check(served > SERVED / 4);
+	check(apart <= 2);
+	check(sound(whole, whole_n, &found, &why));
+}
+
+static void
+a_flipped_bit_is_found_through_the_file_too(void)
+{
+	char dir[256];
+	struct why why;
+	folder_new(dir);
+	int found_n = 0;
+	for (int i = 0; i < FORKED; i++) {
+		struct image_findings found;
+		size_t bit = draw(&seed) % (whole_n * 8);
+		whole[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		file_put(dir, "image", whole, whole_n);
+		bool is_sound = sound(whole, whole_n, &found, &why);
+		check_equal(image_verify(dir, &why), is_sound ? 0 : -1);
+		found_n += !is_sound;
+		check(is_sound || strstr(why.text, "damaged: page ") != NULL);
+		whole[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	check(found_n > 0);
+	folder_remove(dir);
+}
+
+static void
+a_truncated_file_is_found(void)
+{
+	struct image_findings found;
+	struct why why;
+	for (size_t n = 0; n < whole_n; n += n % PAGE < 200 ? 1 : 997)
+		check(!sound(whole, n, &found, &why));
+}
+
+static void
+exchanged_zeroed_and_stale_pages_are_found(void)
+{
+	char dir[256];
+	struct image_findings found;
+	struct why why;
+	uint8_t kept[PAGE], *later;
+	size_t later_n, stale_found = 0;
+	for (size_t a = 0; a < whole_n; a += PAGE) {
+		memcpy(kept, whole + a, PAGE);
+		memset(whole + a, 0, PAGE);
+		bool zeroed = sound(whole, whole_n, &found, &why) && found.meta.seq == 400 && found.meta.records == twin.n;
+		size_t b = draw(&seed) % (whole_n / PAGE) * PAGE;
+		memcpy(whole + a, whole + b, PAGE);
+		bool copied = sound(whole, whole_n, &found, &why) && found.meta.seq == 400 && found.meta.records == twin.n;
+		memcpy(whole + a, kept, PAGE);
+		/* Only what nothing reads may be other bytes: a free page, which both replacements leave sound. */
+		check_equal(zeroed, copied || (a == b && zeroed));
+	}
+	/* Writes that the disk forgot: one page of the file as it was a commit ago. */
+	folder_new(dir);
+	file_put(dir, "image", whole, whole_n);
+	make_image(dir, 1, &later, &later_n);
+	for (size_t a = 2 * PAGE; a < whole_n; a += PAGE) {
+		if (memcmp(later + a, whole + a, PAGE) == 0)
+			continue;
+		memcpy(kept, later + a, PAGE);
+		memcpy(later + a, whole + a, PAGE);
+		stale_found += !sound(later, later_n, &found, &why);
+		memcpy(later + a, kept, PAGE);
+	}
+	check(stale_found > 20);
+	free(later);
+	folder_remove(dir);
+}
+
+static const struct check tests[] = {
+	CHECK(an_undamaged_image_accounts_for_every_page),
+	CHECK(each_flipped_bit_is_found_or_harmless),
+	CHECK(a_flipped_bit_is_found_through_the_file_too),
+	CHECK(a_truncated_file_is_found),
+	CHECK(exchanged_zeroed_and_stale_pages_are_found),
+};
+
+int
+main(int argc, char **argv)
+{
+	char dir[256];
+	seed = check_seed(7);
+	fold_twin_init(&twin);
+	folder_new(dir);
+	make_image(dir, 10, &whole, &whole_n);
+	folder_remove(dir);
+	int rc = check_run(argv[0], tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+	free(whole);
+	fold_twin_fini(&twin);
+	return rc;
+}

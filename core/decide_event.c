@@ -97,7 +97,7 @@ static void
 emit_kept(struct engine *e, const struct arrival *a, uint64_t number, enum status reason)
 {
 	struct quarantine_record q = { .slot = (uint32_t)(number % e->quarantine.max), .number = number, .kept = true,
-		.reason = reason, .at = e->now, .raw = a->c->raw };
+		.reason = reason, .at = a->replay ? quarantine_find(&e->quarantine, number)->at : e->now, .raw = a->c->raw };
 	emit_quarantine(e, &q);
 }
 
@@ -132,7 +132,7 @@ quarantine(struct engine *e, struct arrival *a, bool seen)
 		return;
 	}
 	if (!a->replay && (number = quarantine_next(&e->quarantine)) == 0) {
-		reject_which(a, STATUS_CAPACITY, "quarantine_max", "the quarantine is full: replay or drop what it keeps");
+		reject_which(a, STATUS_CAPACITY, "quarantine", "the quarantine is full: replay or drop what it keeps");
 		return;
 	}
 	step_begin(e, CAUSE_REJECTED_EVENT, a->c->ref, a->c->reason);
@@ -210,7 +210,7 @@ identity_is_new(struct engine *e, struct arrival *a)
 	}
 	a->source = names_find(&e->names[NAMES_SOURCE], c->source);
 	if (a->source == NAME_NONE && names_count(&e->names[NAMES_SOURCE]) == e->names[NAMES_SOURCE].max) {
-		reject_which(a, STATUS_CAPACITY, "sources_max", "a table of the server is full");
+		reject_which(a, STATUS_CAPACITY, "sources", "a table of the server is full");
 		return false;
 	}
 	return a->replay || (c->n ? number_is_new(e, a) : id_is_new(e, a));
@@ -223,14 +223,14 @@ named_table_full(const struct engine *e, const struct arrival *a)
 {
 	const struct names *skus = &e->names[NAMES_SKU], *locations = &e->names[NAMES_LOCATION];
 	if (a->sku == NAME_NONE && names_count(skus) == skus->max)
-		return "skus_max";
+		return "skus";
 	if (a->location == NAME_NONE && names_count(locations) == locations->max)
-		return "locations_max";
+		return "locations";
 	bool fresh = a->sku == NAME_NONE || a->location == NAME_NONE || cells_find(&e->cells, a->sku, a->location) == CELL_NONE;
 	if (fresh && cells_count(&e->cells) == e->cells.max)
-		return "cells_max";
+		return "cells";
 	bool by_id = a->c->kind == EVENT_COUNT && a->c->n == 0;
-	return !by_id || blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)) ? NULL : "blobs_max";
+	return !by_id || blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)) ? NULL : "blobs";
 }
 
 static bool
@@ -523,7 +523,7 @@ decide_skip(struct engine *e, const struct skip_command *c, struct result *resul
 	uint32_t id = names_find(sources, c->source);
 	struct source_record r;
 	if (id == NAME_NONE && names_count(sources) == sources->max) {
-		refuse_which(result, STATUS_CAPACITY, "sources_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "sources", "a table of the server is full");
 		return;
 	}
 	if (id != NAME_NONE && c->skip_to <= e->sources.at[id].contiguous)

@@ -29,7 +29,7 @@ decide_policy_cells(struct engine *e, const struct policy_cells_command *c, stru
 		change->changed = true;
 	}
 	if (!changes_room(e)) {
-		refuse_which(result, STATUS_CAPACITY, "cells_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "cells", "a table of the server is full");
 		return;
 	}
 	step_begin(e, CAUSE_POLICY, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
@@ -44,25 +44,24 @@ decide_policy_cells(struct engine *e, const struct policy_cells_command *c, stru
 static bool
 members_resolve(struct engine *e, const struct policy_group_command *c, uint32_t *ids, struct result *result)
 {
-	for (uint32_t i = 0; i < c->members_n; i++) {
-		ids[i] = names_find(&e->names[NAMES_LOCATION], c->members[i]);
-		if (ids[i] == NAME_NONE) {
-			refuse(result, STATUS_UNKNOWN_LOCATION, "a member is a location that no event ever named");
-			return false;
-		}
-	}
+	bool unknown = false;
 	for (uint32_t i = 0; i < c->members_n; i++) {
 		for (uint32_t k = 0; k < i; k++)
-			if (ids[k] == ids[i]) {
+			if (bytes_equal(c->members[k], c->members[i])) {
 				refuse(result, STATUS_BAD_REQUEST, "a location is named twice");
 				return false;
 			}
-		if (is_group(e, ids[i])) {
+		ids[i] = names_find(&e->names[NAMES_LOCATION], c->members[i]);
+		if (ids[i] == NAME_NONE) {
+			unknown = true;
+		} else if (is_group(e, ids[i])) {
 			refuse(result, STATUS_BAD_REQUEST, "groups do not nest: members are locations");
 			return false;
 		}
 	}
-	return true;
+	if (unknown)
+		refuse(result, STATUS_UNKNOWN_LOCATION, "a member is a location that no event ever named");
+	return !unknown;
 }
 
 /* Memberships count the definition in force and the one being built; the one in force is about to go. */
@@ -113,9 +112,9 @@ decide_policy_group(struct engine *e, const struct policy_group_command *c, stru
 	else if (!memberships_room(e, ids, c->members_n, live))
 		refuse_which(result, STATUS_LIMIT, "groups_of_location", "a location is in at most 16 groups");
 	else if (location == NAME_NONE && names_count(locations) == locations->max)
-		refuse_which(result, STATUS_CAPACITY, "locations_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "locations", "a table of the server is full");
 	else if (c->members_n && live == NULL && e->groups.live_n + e->groups.building_n >= e->groups.max)
-		refuse_which(result, STATUS_CAPACITY, "groups_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "groups", "a table of the server is full");
 	else if (e->jobs_n == JOBS_MAX || (c->members_n && e->groups.live_n + e->groups.building_n >= 2 * e->groups.max))
 		refuse(result, STATUS_OVERLOADED, "too many jobs wait: try again");
 	else if (location != NAME_NONE && groups_building(&e->groups, location))

@@ -58,6 +58,8 @@ engine_first_reply(struct engine *e, struct bytes id, struct result *result)
 	return true;
 }
 
+#define RELEASE_FEW 64 /* so few open lines are looked at each time */
+
 void
 next_release(struct engine *e, uint32_t n, struct short_line *s)
 {
@@ -69,7 +71,8 @@ next_release(struct engine *e, uint32_t n, struct short_line *s)
 	if (cached->cell != n + 1 || cached->looked_at < e->now - 1000 || (cached->at >= 0 && cached->at <= e->now)) {
 		uint32_t link = e->cells.at[n].lines_head;
 		*cached = (struct release_cached){ n + 1, e->now, -1, 0 };
-		for (uint32_t seen = 0; link && seen < LINES_MAX; seen++) {
+		uint32_t seen = 0;
+		for (; link && seen < LINES_MAX; seen++) {
 			const struct line *line = &e->reservations.lines[link - 1];
 			int64_t ends = e->reservations.at[line->slot].expires_at;
 			if (line->held && (cached->at < 0 || ends < cached->at))
@@ -78,6 +81,8 @@ next_release(struct engine *e, uint32_t n, struct short_line *s)
 				cached->qty += line->held;
 			link = line->cell_next;
 		}
+		if (seen < RELEASE_FEW)
+			cached->looked_at = INT64_MIN;
 	}
 	s->next_release_at = cached->at;
 	s->next_release_qty = cached->qty;
@@ -204,15 +209,15 @@ room(struct engine *e, const struct reserve_command *c, uint32_t slot, size_t ex
 	const struct names *channels = &e->names[NAMES_CHANNEL];
 	const char *full = NULL;
 	if (slot == SLOT_NONE)
-		full = "reservations_max";
+		full = "reservations";
 	else if (!reservations_extra_room(&e->reservations, slot, c->lines_n - 1))
-		full = "extra_lines_max";
+		full = "extra_lines";
 	else if (!blobs_room(&e->blobs, blocks))
-		full = "blobs_max";
+		full = "blobs";
 	else if (!changes_room(e))
-		full = "cells_max";
+		full = "cells";
 	else if (c->channel.n && names_find(channels, c->channel) == NAME_NONE && names_count(channels) == channels->max)
-		full = "channels_max";
+		full = "channels";
 	if (full)
 		refuse_which(result, STATUS_CAPACITY, full, "a table of the server is full");
 	return full == NULL;

@@ -144,27 +144,48 @@ movable(const struct settle_rule *rule, const struct line_record *l)
 	return (rule->takes_held ? l->held : 0) + (rule->takes_committed ? l->committed : 0);
 }
 
-/* Spreads the asked lines over the resolved ones, in line order (R7). false: more than is there. */
+static bool
+line_is_of(const struct engine *e, const struct line_record *l, const struct asked_line *asked)
+{
+	struct result_line name = line_of(e, l->cell, 0);
+	return bytes_equal(name.sku, asked->sku) && bytes_equal(name.location, asked->location);
+}
+
+/* Asked for in all at the cell of line `a`, against what is there: asked lines of one cell are judged on their sum (R7). */
+static bool
+enough(const struct engine *e, const struct hand *h, const struct settle_rule *rule, const struct settle_command *c, uint32_t a, int64_t *there)
+{
+	int64_t asked = 0;
+	*there = 0;
+	for (uint32_t k = 0; k < c->lines_n; k++)
+		if (bytes_equal(c->lines[k].sku, c->lines[a].sku) && bytes_equal(c->lines[k].location, c->lines[a].location))
+			asked += c->lines[k].qty;
+	for (uint32_t i = 0; i < h->r.lines_n; i++)
+		if (line_is_of(e, &h->r.lines[i], &c->lines[a]))
+			*there += movable(rule, &h->r.lines[i]);
+	return asked <= *there;
+}
+
+/* Spreads the asked lines over the resolved ones, in line order. false: more than is there. */
 static bool
 spread(struct engine *e, const struct hand *h, const struct settle_rule *rule, const struct settle_command *c, struct result *result)
 {
 	struct scratch *s = e->scratch;
 	memset(s->moved, 0, h->r.lines_n * sizeof s->moved[0]);
 	for (uint32_t a = 0; a < c->lines_n; a++) {
-		int64_t wanted = c->lines[a].qty, there = 0;
-		for (uint32_t i = 0; i < h->r.lines_n && wanted > there; i++) {
-			struct result_line name = line_of(e, s->lines[i].cell, 0);
-			if (!bytes_equal(name.sku, c->lines[a].sku) || !bytes_equal(name.location, c->lines[a].location))
-				continue;
-			int64_t left = (int64_t)movable(rule, &s->lines[i]) - s->moved[i];
-			int64_t part = left < wanted - there ? left : wanted - there;
-			s->moved[i] += (uint32_t)part;
-			there += part;
-		}
-		if (there < wanted) {
+		int64_t wanted = c->lines[a].qty, there;
+		if (!enough(e, h, rule, c, a, &there)) {
 			refuse(result, STATUS_BAD_REQUEST, "more than the reservation has left there");
 			result->number = there;
 			return false;
+		}
+		for (uint32_t i = 0; i < h->r.lines_n && wanted > 0; i++) {
+			if (!line_is_of(e, &s->lines[i], &c->lines[a]))
+				continue;
+			int64_t left = (int64_t)movable(rule, &s->lines[i]) - s->moved[i];
+			int64_t part = left < wanted ? left : wanted;
+			s->moved[i] += (uint32_t)part;
+			wanted -= part;
 		}
 	}
 	return true;
@@ -302,7 +323,7 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 		return;
 	}
 	if (!blobs_room(&e->blobs, blobs_needed(h.r.extra.n))) {
-		refuse_which(result, STATUS_CAPACITY, "blobs_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "blobs", "a table of the server is full");
 		return;
 	}
 	step_begin(e, cause, c->ref, (struct bytes){ NULL, 0 });
@@ -390,11 +411,11 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 		return;
 	}
 	if (!reservations_extra_room(&e->reservations, h->slot, h->r.lines_n)) {
-		refuse_which(result, STATUS_CAPACITY, "extra_lines_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "extra_lines", "a table of the server is full");
 		return;
 	}
 	if (!changes_room(e)) {
-		refuse_which(result, STATUS_CAPACITY, "cells_max", "a table of the server is full");
+		refuse_which(result, STATUS_CAPACITY, "cells", "a table of the server is full");
 		return;
 	}
 	struct cell_change *source = change_of(e, from->cell);

@@ -25,7 +25,7 @@ view_add(const struct engine *e, uint32_t n, struct cell_view *v)
 	v->oversell_limit += c.oversell_limit;
 	v->inbound += c.inbound;
 	v->ats += cell_ats(&c);
-	v->short_units += qty_floor(c.reserved + c.committed - (c.on_hand - qty_floor(c.unsellable)) - c.oversell_limit);
+	v->short_units += qty_floor(c.reserved + c.committed - (c.on_hand - c.unsellable) - c.oversell_limit);
 	if (seq > v->seq)
 		v->seq = seq;
 	if (c.last_event_at - 1 > v->last_event_at)

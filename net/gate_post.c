@@ -26,12 +26,14 @@ _Static_assert(POST_MESSAGE_BYTES_MAX == MESSAGE_BYTES_MAX, "the sender and the 
 #define LOOK_MS 100
 /* Answers to so many younger messages make the oldest one's due. */
 #define POST_OVERTAKEN 32
+/* So many connections that never came to a greeting: the socket is replaced (post_look()). */
+#define FAILED_GREETINGS_MAX 2
 
 /* free -> (send) -> waiting -> (answer) -> free. due_ms NOT_SENT: no connection took it yet. */
 struct post_slot {
 	uint64_t number;
 	uint32_t ticket;
-	bool waiting;
+	bool waiting, sent; /* sent: once at least */
 	uint8_t *bytes; /* kept from use to use, grown when needed */
 	size_t n, size;
 	int64_t due_ms; /* sent again then */
@@ -45,7 +47,8 @@ struct gate_post {
 	char address[PROBE_ADDRESS_BYTES];
 	uint32_t first, next; /* tickets: the oldest that may still wait, the next to give. next - first <= POST_IN_FLIGHT_MAX */
 	uint32_t in_flight;
-	uint64_t connections; /* that nanomsg has made so far; one more: what was in flight is sent again */
+	bool up; /* a connection was seen since the socket was opened */
+	uint64_t connections; /* that nanomsg has made on this socket; one more: what was in flight is sent again */
 	uint64_t resent;
 	int64_t heard_ms; /* of the last answer, or of the first message after silence with nothing in flight */
 	uint8_t *reply;
@@ -58,7 +61,25 @@ slot_of(struct gate_post *p, uint32_t ticket)
 	return &p->slots[ticket % POST_IN_FLIGHT_MAX];
 }
 
-/* ---- sending ---- */
+/* ---- the connection ---- */
+
+static int
+post_connect(struct gate_post *p)
+{
+	char url[PROBE_ADDRESS_BYTES + 8];
+	size_t size = sizeof p->readable_fd, other = sizeof p->writable_fd;
+	int reply_bytes = POST_REPLY_BYTES_MAX;
+	snprintf(url, sizeof url, "tcp://%s", p->address);
+	p->up = false;
+	p->connections = 0;
+	p->socket = nn_socket(AF_SP_RAW, NN_REQ);
+	if (p->socket < 0 || nn_setsockopt(p->socket, NN_SOL_SOCKET, NN_RCVMAXSIZE, &reply_bytes, sizeof reply_bytes) < 0)
+		return -1;
+	if (nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_RCVFD, &p->readable_fd, &size) < 0
+	    || nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_SNDFD, &p->writable_fd, &other) < 0)
+		return -1;
+	return nn_connect(p->socket, url) < 0 ? -1 : 0;
+}
 
 static int
 post_broken(struct gate_post *p, struct why *why)
@@ -67,6 +88,42 @@ post_broken(struct gate_post *p, struct why *why)
 	return -1;
 }
 
+/* Everything sent on a connection that is gone is due. */
+static void
+post_all_due(struct gate_post *p)
+{
+	int64_t now_ms = clock_steady_ms();
+	for (uint32_t t = p->first; t != p->next; t++)
+		if (slot_of(p, t)->due_ms != NOT_SENT)
+			slot_of(p, t)->due_ms = now_ms;
+}
+
+/*
+ * Looks what became of the connection. nanomsg 1.1.5 connects again by itself, but gives the new connection what it had read ahead
+ * on the old one (usock_posix: in.batch is emptied only with the endpoint): after an end in the middle of answers its greetings
+ * fail, one try for every 8 bytes left, up to 256 tries. So a connection that ended is followed by a new socket.
+ */
+static int
+post_look(struct gate_post *p, struct why *why)
+{
+	uint64_t connections = nn_get_statistic(p->socket, NN_STAT_ESTABLISHED_CONNECTIONS);
+	bool up = nn_get_statistic(p->socket, NN_STAT_CURRENT_CONNECTIONS) > 0;
+	if (!up && (p->up || connections > FAILED_GREETINGS_MAX)) {
+		nn_close(p->socket);
+		if (post_connect(p) < 0)
+			return post_broken(p, why);
+		post_all_due(p);
+		return 0;
+	}
+	p->up = p->up || up;
+	if (connections != p->connections)
+		post_all_due(p);
+	p->connections = connections;
+	return 0;
+}
+
+/* ---- sending ---- */
+
 /* -1: broken. When no connection takes it now, it stays NOT_SENT and goes out by post_again(). */
 static int
 slot_send(struct gate_post *p, struct post_slot *slot)
@@ -74,29 +131,24 @@ slot_send(struct gate_post *p, struct post_slot *slot)
 	uint32_t word = slot->ticket | REQUEST_BIT;
 	struct raw_header header = { 4, { word >> 24, word >> 16 & 255, word >> 8 & 255, word & 255 } };
 	struct raw_part part = { slot->bytes, slot->n };
-	bool before = slot->due_ms != NOT_SENT;
 	int sent = raw_send(p->socket, &header, &part, 1);
 	if (sent > 0) {
 		slot->due_ms = clock_steady_ms() + slot->again_ms;
 		slot->again_ms = slot->again_ms * 2 < POST_RESEND_MS_MAX ? slot->again_ms * 2 : POST_RESEND_MS_MAX;
-		p->resent += before;
+		p->resent += slot->sent;
+		slot->sent = true;
 	} else if (sent == 0)
 		slot->due_ms = NOT_SENT;
 	return sent;
 }
 
-/* Sends what is due, oldest first; all of it when nanomsg has connected anew. Stops when nothing more is taken now. */
+/* Sends what is due, oldest first. Stops when nothing more is taken now. */
 static int
 post_again(struct gate_post *p, struct why *why)
 {
-	uint64_t connections = nn_get_statistic(p->socket, NN_STAT_ESTABLISHED_CONNECTIONS);
+	if (post_look(p, why) < 0)
+		return -1;
 	int64_t now_ms = clock_steady_ms();
-	if (connections != p->connections) {
-		for (uint32_t t = p->first; t != p->next; t++)
-			if (slot_of(p, t)->due_ms != NOT_SENT)
-				slot_of(p, t)->due_ms = now_ms;
-		p->connections = connections;
-	}
 	p->blocked = false;
 	for (uint32_t t = p->first; t != p->next; t++) {
 		struct post_slot *slot = slot_of(p, t);
@@ -147,6 +199,7 @@ gate_post_send(struct gate_post *p, uint64_t number, const uint8_t *bytes, size_
 	slot->number = number;
 	slot->ticket = p->next++;
 	slot->waiting = true;
+	slot->sent = false;
 	slot->due_ms = NOT_SENT;
 	slot->again_ms = POST_RESEND_MS;
 	if (p->in_flight++ == 0)
@@ -266,22 +319,6 @@ first_ticket(void)
 	if (getentropy(&ticket, sizeof ticket) < 0)
 		ticket = (uint32_t)getpid() << 16 ^ (uint32_t)clock_steady_ms();
 	return ticket & ~REQUEST_BIT;
-}
-
-static int
-post_connect(struct gate_post *p)
-{
-	char url[PROBE_ADDRESS_BYTES + 8];
-	size_t size = sizeof p->readable_fd, other = sizeof p->writable_fd;
-	int reply_bytes = POST_REPLY_BYTES_MAX;
-	snprintf(url, sizeof url, "tcp://%s", p->address);
-	p->socket = nn_socket(AF_SP_RAW, NN_REQ);
-	if (p->socket < 0 || nn_setsockopt(p->socket, NN_SOL_SOCKET, NN_RCVMAXSIZE, &reply_bytes, sizeof reply_bytes) < 0)
-		return -1;
-	if (nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_RCVFD, &p->readable_fd, &size) < 0
-	    || nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_SNDFD, &p->writable_fd, &other) < 0)
-		return -1;
-	return nn_connect(p->socket, url) < 0 ? -1 : 0;
 }
 
 struct gate_post *

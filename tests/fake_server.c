@@ -248,7 +248,9 @@ connections_serve(struct fake_state *f, const struct pollfd *fds)
 		struct fake_connection *c = &f->connections[i];
 		if (c->fd < 0 || c->fd != fds[i].fd)
 			continue;
-		bool fine = !(fds[i].revents & ~POLLOUT) || connection_read(f, c);
+		/* What is to be said is said before a wrong request can end it. */
+		bool fine = f->hold || connection_write(c);
+		fine = fine && (!(fds[i].revents & ~POLLOUT) || connection_read(f, c));
 		if (fine && !f->hold)
 			fine = connection_write(c);
 		if (!fine)

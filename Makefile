@@ -22,6 +22,9 @@ CFLAGS = -std=gnu11 $(OPT) -g -msse4.2 -fno-omit-frame-pointer $(WARN) -I. -Iinc
 LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed
 LIBS = -llmdb -lmsgpackc -levent -ljansson -lcsv -linih -lz
 
+# One short line per command; V=1 shows them whole.
+say = $(if $(V),$(1),@echo "  $(notdir $(1)) $(notdir $(patsubst $(B)/%,%,$@))"; $(1))
+
 # ---- what is built from what -------------------------------------------------------------------------------------
 
 core_src := $(wildcard core/*.c)
@@ -64,20 +67,20 @@ $(B)/libcmd.a: $(call obj,$(cmd_src))
 $(B)/libtests.a: $(call obj,$(tests_src))
 $(B)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,ar) rcs $@ $^
 
 $(B)/holdfastd: $(B)/cmd/holdfastd.o $(inner)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS)
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS)
 $(B)/holdfast: $(B)/cmd/holdfast.o $(archives)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
 $(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c)) $(archives)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
 $(benches): $(B)/holdfast-%: $(B)/bench/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 $(tests): $(B)/tests/%: $(B)/tests/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 
 # Another compiler or other flags make everything anew: the stamp changes only when they do.
 flags := $(CC) $(CFLAGS) $(LDFLAGS)
@@ -87,7 +90,7 @@ $(B)/flags: force
 force:
 $(B)/%.o: %.c $(B)/flags | check-packages
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,$(CC)) $(CFLAGS) -MMD -MP -c -o $@ $<
 -include $(wildcard $(B)/*/*.d)
 .SECONDARY:
 

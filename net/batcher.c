@@ -19,8 +19,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BATCH_SIZE (BATCH_BYTES + STEP_ROOM + EXPIRE_ROOM)
-
 struct batch {
 	struct step_buffer steps;
 	int64_t stamp_ms;
@@ -30,6 +28,7 @@ struct batcher {
 	struct engine *engine;
 	struct log *log;
 	uint64_t epoch;
+	size_t batch_bytes;
 	struct batch batches[BATCHES];
 
 	struct batch *open; /* NULL: none */
@@ -53,27 +52,29 @@ struct batcher {
 	_Atomic uint64_t steps, payload_bytes, append_us_last, append_us_max;
 	struct why why; /* written before `failed` */
 	int bells[BELLS_MAX];
-	unsigned bells_n;
+	_Atomic unsigned bells_n; /* engine (release, behind the bell itself) -> journal */
 };
 
 struct batcher *
-batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail, struct why *why)
+batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail, size_t batch_bytes, struct why *why)
 {
 	struct batcher *b = calloc(1, sizeof *b);
-	uint8_t *room = mmap(NULL, BATCH_SIZE * BATCHES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ensure(batch_bytes >= BATCH_BYTES_MIN);
+	uint8_t *room = mmap(NULL, batch_bytes * BATCHES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!b || room == MAP_FAILED) {
 		free(b);
 		if (room != MAP_FAILED)
-			munmap(room, BATCH_SIZE * BATCHES);
-		snprintf(why->text, sizeof why->text, "no memory for %d batches of %zu bytes", BATCHES, BATCH_SIZE);
+			munmap(room, batch_bytes * BATCHES);
+		snprintf(why->text, sizeof why->text, "no memory for %d batches of %zu bytes", BATCHES, batch_bytes);
 		return NULL;
 	}
 	b->engine = engine;
 	b->log = log;
 	b->epoch = tail->epoch;
+	b->batch_bytes = batch_bytes;
 	for (unsigned i = 0; i < BATCHES; i++) {
-		b->batches[i].steps.bytes = room + i * BATCH_SIZE;
-		b->batches[i].steps.size = BATCH_SIZE;
+		b->batches[i].steps.bytes = room + i * batch_bytes;
+		b->batches[i].steps.size = batch_bytes;
 		b->idle[b->idle_n++] = &b->batches[i];
 	}
 	pthread_mutex_init(&b->lock, NULL);
@@ -86,14 +87,17 @@ batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail,
 void
 batcher_bell(struct batcher *b, int eventfd)
 {
-	ensure(b->bells_n < BELLS_MAX && !b->running);
-	b->bells[b->bells_n++] = eventfd;
+	unsigned n = atomic_load_explicit(&b->bells_n, memory_order_relaxed);
+	ensure(n < BELLS_MAX);
+	b->bells[n] = eventfd;
+	atomic_store_explicit(&b->bells_n, n + 1, memory_order_release);
 }
 
 static void
 bells_ring(const struct batcher *b)
 {
-	for (unsigned i = 0; i < b->bells_n; i++) {
+	unsigned n = atomic_load_explicit(&b->bells_n, memory_order_acquire);
+	for (unsigned i = 0; i < n; i++) {
 		uint64_t one = 1;
 		/* The counter can only refuse at 2^64: then the bell is ringing anyway. */
 		ssize_t written = write(b->bells[i], &one, sizeof one);
@@ -185,7 +189,7 @@ batcher_free(struct batcher *b)
 	pthread_cond_destroy(&b->rest);
 	pthread_cond_destroy(&b->work);
 	pthread_mutex_destroy(&b->lock);
-	munmap(b->batches[0].steps.bytes, BATCH_SIZE * BATCHES);
+	munmap(b->batches[0].steps.bytes, b->batch_bytes * BATCHES);
 	free(b);
 }
 
@@ -247,6 +251,13 @@ expire_due(struct batcher *b, int64_t now_ms)
 			break; /* the deadline was a lower bound */
 	}
 	return true;
+}
+
+void
+batcher_open(struct batcher *b, int64_t now_ms)
+{
+	bool opened = batch_stamp(b, now_ms);
+	ensure(opened);
 }
 
 bool

@@ -19,16 +19,19 @@
 #include "persist/log.h"
 
 #define BATCHES          4 /* one being appended, one open, two that wait when the disk is slow and time goes on */
-#define BATCH_BYTES      ((size_t)8 << 20) /* the payload it takes, beside room for expiries and one more step */
+#define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
 #define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */
 #define BELLS_MAX        64 /* loops */
 
 struct batcher;
 
-/* Borrows engine and log (claimed; the tail says where it stands). NULL: why. */
-struct batcher *batcher_new(struct engine *, struct log *, const struct log_tail *, struct why *);
-/* An eventfd that is written once for each batch that became durable, and at a failure. Before start. */
+/*
+ * Borrows engine and log (claimed; the tail says where it stands). batch_bytes is the longest payload that the log takes, at least
+ * BATCH_BYTES_MIN. NULL: why.
+ */
+struct batcher *batcher_new(struct engine *, struct log *, const struct log_tail *, size_t batch_bytes, struct why *);
+/* An eventfd that is written once for each batch that became durable, and at a failure. The engine's thread, at any time. */
 void batcher_bell(struct batcher *, int eventfd);
 int batcher_start(struct batcher *, struct why *);
 /* Ends the thread after what is sealed, and frees. */
@@ -39,6 +42,8 @@ void batcher_free(struct batcher *);
  * each). False: everything waits for the journal; try again when the bell rings.
  */
 bool batcher_begin(struct batcher *, int64_t now_ms);
+/* Opens the first batch of all, so that options can be journaled before anything falls due. Needs no running thread. */
+void batcher_open(struct batcher *, int64_t now_ms);
 /* The open batch takes another step. */
 bool batcher_room(const struct batcher *);
 /* The end of a wake-up: hands the open batch over when the journal is idle or the batch is full. */

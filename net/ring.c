@@ -54,6 +54,8 @@ struct ring {
 	uint64_t records_got;
 	/* consumer -> producer */
 	_Atomic uint64_t released, records_released;
+	/* producer -> consumer, who takes it back */
+	_Atomic bool full;
 };
 
 struct ring *
@@ -108,8 +110,8 @@ store_place(const struct ring *r, size_t n, uint64_t *from)
 	return at + n - atomic_load_explicit(&r->released, memory_order_acquire) <= RING_STORE_BYTES;
 }
 
-bool
-ring_put(struct ring *r, const struct ring_record *record)
+static bool
+try_put(struct ring *r, const struct ring_record *record)
 {
 	/* One slot less than ck's own bound, so that its enqueue cannot refuse after the bytes were placed. */
 	if (r->records_put - atomic_load_explicit(&r->records_released, memory_order_acquire) >= RING_RECORDS_MAX - 1)
@@ -133,6 +135,25 @@ ring_put(struct ring *r, const struct ring_record *record)
 	r->records_put++;
 	ring_announce(s);
 	return road_put(r, s);
+}
+
+/*
+ * The second try closes the gap: either it sees what was released, or the consumer, whose exchange then comes after the store of
+ * `full`, sees that.
+ */
+bool
+ring_put(struct ring *r, const struct ring_record *record)
+{
+	if (try_put(r, record))
+		return true;
+	atomic_store(&r->full, true);
+	return try_put(r, record);
+}
+
+bool
+ring_was_full(struct ring *r)
+{
+	return atomic_exchange(&r->full, false);
 }
 
 bool

@@ -43,5 +43,7 @@ bool ring_put(struct ring *, const struct ring_record *);
 /* Consumer's thread. At most one record is lent at a time. */
 bool ring_get(struct ring *, struct ring_record *);
 void ring_release(struct ring *);
+/* Whether the producer met a full ring since the last question: then it wants to hear that there is room again. */
+bool ring_was_full(struct ring *);
 
 #endif

@@ -1,0 +1,345 @@
+/* config.c: the table of options and the three ways into it. The contract is in config.h. */
+#include "net/config.h"
+#include "net/listener.h"
+#include "net/batcher.h"
+#include "persist/journal.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+
+enum kind {
+	KIND_TEXT,
+	KIND_COUNT, /* plain digits */
+	KIND_BYTES, /* digits, and K, M, G or T (1024) */
+	KIND_MS, /* digits, and ms, s, m, h or d */
+};
+
+struct option_row {
+	const char *name, *value_name; /* as in --name VALUE */
+	enum kind kind;
+	size_t offset, size;
+	int64_t low, high;
+	const char *otherwise; /* the default, as one would type it */
+	const char *help;
+};
+
+#define AT(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
+#define LIMIT(name, field, high, otherwise, help) { name, "N", KIND_COUNT, AT(limits.field), 1, high, otherwise, help }
+#define ENGINE_MS(name, option, low, high, otherwise, help) \
+	{ name, "TIME", KIND_MS, AT(engine.value[option]), low, high, otherwise, help }
+#define DAY_MS  INT64_C(86400000)
+#define TEXT(name, value_name, field, otherwise, help) { name, value_name, KIND_TEXT, AT(field), 0, 0, otherwise, help }
+
+static const struct option_row rows[] = {
+	TEXT("data", "DIR", data, "data", "the data folder: journal and image; made when missing"),
+	TEXT("listen", "HOST:PORT", listen, "127.0.0.1:7400", "MessagePack-RPC; port 0 chooses one, and makes 0 the default of the others"),
+	TEXT("events", "HOST:PORT", events, "127.0.0.1:7401", "where the gate takes stock events (nanomsg REP)"),
+	TEXT("http", "HOST:PORT", http, "127.0.0.1:7404", "/metrics, /healthz, /readyz; 'off' for none"),
+	TEXT("port-file", "FILE", port_file, "", "gets name=port, a line each, written whole once all are ready"),
+	TEXT("gate", "on|off|PATH", gate, "on", "start and supervise holdfast-gate; on: the one beside this program"),
+	TEXT("node", "NAME", node, "holdfast", "this server's name, shown by hello"),
+	{ "loops", "N", KIND_COUNT, AT(loops), 1, LOOPS_MAX, "1", "network threads; the first is also the engine's" },
+	{ "connections-max", "N", KIND_COUNT, AT(connections_max), 1, 1000000, "10000", "clients at a time; one more is closed at once" },
+
+	LIMIT("cells-max", cells_max, INT64_C(1) << 31, "10000000", "cells (SKU x location)"),
+	LIMIT("skus-max", skus_max, UINT32_MAX, "2000000", "SKUs"),
+	LIMIT("locations-max", locations_max, UINT32_MAX, "65536", "locations"),
+	LIMIT("sources-max", sources_max, UINT32_MAX, "4096", "sources of stock events"),
+	LIMIT("channels-max", channels_max, UINT32_MAX, "1024", "channels"),
+	LIMIT("groups-max", groups_max, UINT32_MAX, "64", "location groups"),
+	LIMIT("reservations-max", reservations_max, UINT32_MAX, "4000000", "reservations, open and remembered ones together"),
+	LIMIT("extra-lines-max", extra_lines_max, UINT32_MAX, "8000000", "lines beyond the first of each reservation, all together"),
+	LIMIT("blobs-max", blobs_max, UINT32_MAX, "8000000", "60-byte blocks for owners and refs"),
+	LIMIT("quarantine-max", quarantine_max, UINT32_MAX, "65536", "events kept in quarantine"),
+	LIMIT("history-max", history_max, UINT32_MAX, "16000000", "deltas kept for counts; fixed when the folder is made"),
+	LIMIT("free-ids-max", free_ids_max, UINT32_MAX, "1000000", "remembered event ids; fixed when the folder is made"),
+
+	{ "create-unknown", "0|1", KIND_COUNT, AT(engine.value[OPTION_CREATE_UNKNOWN]), 0, 1, "1", "events create the SKUs and locations they name" },
+	ENGINE_MS("ttl-default-ms", OPTION_TTL_DEFAULT_MS, 1, DAY_MS, "15m", "life of a hold that asks for none"),
+	ENGINE_MS("ttl-max-ms", OPTION_TTL_MAX_MS, 1, 365 * DAY_MS, "24h", "longest life of a hold"),
+	ENGINE_MS("pin-max-ms", OPTION_PIN_MAX_MS, 1, DAY_MS, "15m", "longest pin"),
+	ENGINE_MS("future-ms", OPTION_FUTURE_MS, 0, 365 * DAY_MS, "5m", "how far in the future an event's instant may lie"),
+	ENGINE_MS("count-window-ms", OPTION_COUNT_WINDOW_MS, 1, 365 * DAY_MS, "48h", "how long deltas are kept for counts"),
+	ENGINE_MS("free-id-ms", OPTION_FREE_ID_MS, 1, 365 * DAY_MS, "48h", "how long free event ids are remembered"),
+
+	{ "segment-bytes", "BYTES", KIND_BYTES, AT(segment_bytes), INT64_C(16) << 20, INT64_C(1) << 40, "64M", "one journal file" },
+	{ "history-bytes", "BYTES", KIND_BYTES, AT(history_bytes), 0, INT64_C(1) << 50, "1G", "journal kept for the ledger" },
+	{ "history-age-ms", "TIME", KIND_MS, AT(history_age_ms), 0, 3650 * DAY_MS, "0", "older journal may be recycled all the same; 0: no age" },
+	{ "journal-bytes-max", "BYTES", KIND_BYTES, AT(journal_bytes_max), 0, INT64_C(1) << 50, "4G", "journal size from which holds are refused; 0: none" },
+	{ "image-map-bytes", "BYTES", KIND_BYTES, AT(image_map_bytes), INT64_C(16) << 20, INT64_C(1) << 46, "64G", "greatest size of the image" },
+	TEXT("image-copy", "DIR", image_copy, "", "keep a verified copy of the image there; the journal is then kept behind it"),
+	{ "image-copy-ms", "TIME", KIND_MS, AT(image_copy_ms), 1000, 365 * DAY_MS, "1h", "from one copy to the next" },
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+/* Dash and underscore are the same, so that a file may say cells_max. */
+static bool
+name_equal(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_')))
+			return false;
+	return *a == *b;
+}
+
+static const struct option_row *
+row_find(const char *name)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (name_equal(rows[i].name, name))
+			return &rows[i];
+	return NULL;
+}
+
+const char *
+config_name(unsigned i)
+{
+	return i < ROWS ? rows[i].name : NULL;
+}
+
+/* The factor of a unit; 0: no such unit. */
+static int64_t
+unit_factor(enum kind kind, const char *unit)
+{
+	static const struct {
+		enum kind kind;
+		const char *unit;
+		int64_t factor;
+	} units[] = {
+		{ KIND_BYTES, "K", INT64_C(1) << 10 }, { KIND_BYTES, "M", INT64_C(1) << 20 }, { KIND_BYTES, "G", INT64_C(1) << 30 },
+		{ KIND_BYTES, "T", INT64_C(1) << 40 }, { KIND_MS, "ms", 1 }, { KIND_MS, "s", 1000 }, { KIND_MS, "m", 60000 },
+		{ KIND_MS, "h", 3600000 }, { KIND_MS, "d", DAY_MS },
+	};
+	if (!*unit)
+		return 1;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (units[i].kind == kind && strcmp(units[i].unit, unit) == 0)
+			return units[i].factor;
+	return 0;
+}
+
+static int
+number_set(struct config *c, const struct option_row *row, const char *value, struct why *why)
+{
+	char *unit;
+	errno = 0;
+	long long n = strtoll(value, &unit, 10);
+	int64_t factor = unit_factor(row->kind, unit), v;
+	if (unit == value || errno || !factor || __builtin_mul_overflow((int64_t)n, factor, &v) || v < row->low || v > row->high) {
+		snprintf(why->text, sizeof why->text, "%s: '%s' is no %s from %lld to %lld", row->name, value,
+		    row->kind == KIND_BYTES ? "size (as in 64M)" : row->kind == KIND_MS ? "time (as in 15m)" : "number",
+		    (long long)row->low, (long long)row->high);
+		return -1;
+	}
+	uint8_t *at = (uint8_t *)c + row->offset;
+	if (row->size == 4)
+		*(uint32_t *)(void *)at = (uint32_t)v;
+	else
+		*(int64_t *)(void *)at = v;
+	return 0;
+}
+
+int
+config_set(struct config *c, const char *name, const char *value, struct why *why)
+{
+	const struct option_row *row = row_find(name);
+	if (!row) {
+		snprintf(why->text, sizeof why->text, "there is no option '%s'; --help lists them", name);
+		return -1;
+	}
+	if (row->kind != KIND_TEXT)
+		return number_set(c, row, value, why);
+	if (strlen(value) >= row->size) {
+		snprintf(why->text, sizeof why->text, "%s: longer than %zu bytes", row->name, row->size - 1);
+		return -1;
+	}
+	strcpy((char *)c + row->offset, value);
+	c->given_events |= strcmp(row->name, "events") == 0;
+	c->given_http |= strcmp(row->name, "http") == 0;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+struct reading {
+	struct config *config;
+	struct why *why;
+	bool failed;
+};
+
+static int
+file_pair(void *context, const char *section, const char *name, const char *value)
+{
+	struct reading *r = context;
+	if (r->failed)
+		return 1;
+	if (*section) {
+		snprintf(r->why->text, sizeof r->why->text, "there are no sections, but '[%s]' is one", section);
+		r->failed = true;
+	} else if (config_set(r->config, name, value, r->why) < 0) {
+		r->failed = true;
+	}
+	return !r->failed;
+}
+
+static int
+file_read(struct config *c, struct why *why)
+{
+	struct why inner = { "" };
+	struct reading r = { .config = c, .why = &inner };
+	int line = ini_parse(c->file, file_pair, &r);
+	if (line == 0)
+		return 0;
+	if (line < 0)
+		snprintf(why->text, sizeof why->text, "--config: cannot read %s: %s", c->file, strerror(errno));
+	else
+		snprintf(why->text, sizeof why->text, "%s, line %d: %s", c->file, line, r.failed ? inner.text : "not 'name = value'");
+	return -1;
+}
+
+/* ---- the command line ---- */
+
+/* What asks for something else than a server; and the file. */
+static bool
+flag_special(struct config *c, const char *name)
+{
+	if (strcmp(name, "help") == 0)
+		c->help = true;
+	else if (strcmp(name, "version") == 0)
+		c->version = true;
+	else if (strcmp(name, "check-config") == 0)
+		c->check = true;
+	else
+		return false;
+	return true;
+}
+
+/* Splits argument *i (and the next one) into name and value. -1: why. */
+static int
+flag_split(int argc, char **argv, int *i, char *name, size_t name_n, const char **value, struct why *why)
+{
+	const char *flag = argv[*i], *equals = strchr(flag, '=');
+	size_t n = equals ? (size_t)(equals - flag) : strlen(flag);
+	if (strncmp(flag, "--", 2) != 0 || n <= 2 || n - 2 >= name_n) {
+		snprintf(why->text, sizeof why->text, "'%s' is no option; --help lists them", flag);
+		return -1;
+	}
+	memcpy(name, flag + 2, n - 2);
+	name[n - 2] = 0;
+	*value = equals ? equals + 1 : NULL;
+	struct config ignored;
+	if (!equals && !flag_special(&ignored, name)) {
+		if (++*i >= argc) {
+			snprintf(why->text, sizeof why->text, "--%s needs a value", name);
+			return -1;
+		}
+		*value = argv[*i];
+	}
+	return 0;
+}
+
+/* Twice over the flags: first what names the file, then what wins over it. */
+static int
+flags_read(struct config *c, int argc, char **argv, bool first, struct why *why)
+{
+	char name[64];
+	const char *value;
+	for (int i = 1; i < argc; i++) {
+		if (flag_split(argc, argv, &i, name, sizeof name, &value, why) < 0)
+			return -1;
+		if (!value) {
+			flag_special(c, name);
+		} else if (strcmp(name, "config") == 0) {
+			if (strlen(value) >= sizeof c->file) {
+				snprintf(why->text, sizeof why->text, "--config: longer than %zu bytes", sizeof c->file - 1);
+				return -1;
+			}
+			strcpy(c->file, value);
+		} else if (!first && config_set(c, name, value, why) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Port 0 in --listen makes 0 the default of the others. */
+static int
+ports_settle(struct config *c, struct why *why)
+{
+	struct address listen, other;
+	if (address_parse(c->listen, "listen", &listen, why) < 0 || address_parse(c->events, "events", &other, why) < 0 ||
+	    (strcmp(c->http, "off") != 0 && address_parse(c->http, "http", &other, why) < 0))
+		return -1;
+	if (listen.port == 0 && !c->given_events)
+		strcpy(c->events, "127.0.0.1:0");
+	if (listen.port == 0 && !c->given_http)
+		strcpy(c->http, "127.0.0.1:0");
+	return 0;
+}
+
+/* Options that must fit each other. */
+static int
+together(const struct config *c, struct why *why)
+{
+	if (c->engine.value[OPTION_TTL_DEFAULT_MS] > c->engine.value[OPTION_TTL_MAX_MS]) {
+		snprintf(why->text, sizeof why->text, "ttl-default-ms is greater than ttl-max-ms");
+		return -1;
+	}
+	if (engine_memory_bytes(&c->limits) == 0) {
+		snprintf(why->text, sizeof why->text, "a table size (cells-max and the like) is out of its range");
+		return -1;
+	}
+	return 0;
+}
+
+int
+config_read(struct config *c, int argc, char **argv, struct why *why)
+{
+	memset(c, 0, sizeof *c);
+	for (size_t i = 0; i < ROWS; i++) {
+		int wrong = config_set(c, rows[i].name, rows[i].otherwise, why);
+		ensure(wrong == 0);
+	}
+	c->given_events = c->given_http = false;
+	if (flags_read(c, argc, argv, true, why) < 0 || (c->file[0] && file_read(c, why) < 0) ||
+	    flags_read(c, argc, argv, false, why) < 0)
+		return -1;
+	c->engine.value[OPTION_HISTORY_MAX] = c->limits.history_max;
+	c->engine.value[OPTION_FREE_IDS_MAX] = c->limits.free_ids_max;
+	return ports_settle(c, why) < 0 ? -1 : together(c, why);
+}
+
+void
+config_help(FILE *out)
+{
+	fprintf(out, "usage: holdfastd [--data DIR] [--listen HOST:PORT] [OPTIONS]\n\n"
+	    "Serves one data folder. Every option may also stand in the file of --config, as 'name = value'.\n\n"
+	    "  --config FILE                  read options from there; flags win\n"
+	    "  --check-config                 print the options in force and end\n"
+	    "  --help, --version\n\n");
+	for (size_t i = 0; i < ROWS; i++) {
+		char left[64];
+		snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].value_name);
+		fprintf(out, "  %-30s %s%s%s%s\n", left, rows[i].help, *rows[i].otherwise ? " (" : "", rows[i].otherwise,
+		    *rows[i].otherwise ? ")" : "");
+	}
+	fprintf(out, "\nSizes take K, M, G, T; times ms, s, m, h, d.\n"
+	    "SIGTERM or SIGINT: answers what is under way, writes the image, exits 0; a second one ends at once.\n"
+	    "exit: 0 stopped as asked, 1 could not start (a line says why), 2 wrong usage, 3 the journal failed: what was answered\n"
+	    "is durable, what was in flight is unknown; 4 stopped, but the image could not be written (the journal has everything)\n");
+}
+
+void
+config_print(const struct config *c, FILE *out)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		const uint8_t *at = (const uint8_t *)c + rows[i].offset;
+		if (rows[i].kind == KIND_TEXT)
+			fprintf(out, "%s = %s\n", rows[i].name, (const char *)at);
+		else if (rows[i].size == 4)
+			fprintf(out, "%s = %u\n", rows[i].name, *(const uint32_t *)(const void *)at);
+		else
+			fprintf(out, "%s = %lld\n", rows[i].name, (long long)*(const int64_t *)(const void *)at);
+	}
+}

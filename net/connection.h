@@ -1,0 +1,80 @@
+/*
+ * connection.h: one client's socket: bytes in, frames out to dispatch, replies back in order of their marks.
+ *
+ * C1 A frame is handled once it is whole, in order. What was read behind a frame that cannot be handled yet is kept, and the socket
+ *    is not read until it can (a stall).
+ * C2 Replies leave in the order they were encoded, each no earlier than its position is durable. A mark says "output up to here waits
+ *    for that position"; marks only ever rise, so a handful is enough: a full list widens its last one.
+ * C3 Nothing is handled for a client that has OUTPUT_STALL_BYTES of unread output.
+ * C4 A token names a connection for its life: slot and generation. A reply for one that has closed finds nobody.
+ *
+ *      open ──peer's end, broken frame, drain──▶ closing ──all answered and sent──▶ lingering ──peer's end or time──▶ closed
+ *        └──────────────────────── error, nothing moves, no memory ──────────────────────────────────────────────────▶
+ *
+ * The loop's thread only.
+ */
+#ifndef HOLDFAST_NET_CONNECTION_H
+#define HOLDFAST_NET_CONNECTION_H
+
+#include "net/loop.h"
+#include "net/scanner.h"
+
+#define OUTPUT_STALL_BYTES ((size_t)1 << 20) /* C3 */
+#define REPLY_BYTES_MAX    ((size_t)32 << 20) /* one reply: 100 short lines for each of 1,000 reservations fit */
+#define PROGRESS_MS_MAX    30000 /* output waits and nothing moves; a frame is begun and does not end */
+#define LINGER_MS_MAX      1000 /* after our end, the peer has so long to take the rest and to close */
+#define MARKS              8
+
+enum stall { STALL_NONE, STALL_ENGINE, STALL_OUTPUT, STALL_RING };
+enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_LINGERING };
+
+struct connection {
+	struct loop *loop;
+	struct event *readable, *writable;
+	int fd;
+	uint32_t slot;
+	enum connection_state state;
+	enum stall stall;
+	bool peer_ended, blocked, in_dirty, failed; /* failed: what still waits for the log was answered `unknown` */
+	TAILQ_ENTRY(connection) dirty_link, stalled_link;
+
+	struct scanner scanner;
+	struct buffer in; /* the frame that is not whole, or what a stall left */
+	int64_t frame_since_ms; /* steady, since when `in` waits for its end */
+	struct handling handling; /* of the frame that is handled in parts */
+	bool resuming; /* a part of its reply stands in `out` from handling.reply_at on */
+	uint32_t owed; /* requests that others will answer: the engine's loop, a job, a waiting read */
+
+	struct buffer out;
+	uint64_t out_base; /* stream offset of out.at[0] */
+	uint64_t sent, cleared; /* stream offsets: gone; may go */
+	struct { uint64_t end, position; } marks[MARKS];
+	unsigned marks_first, marks_n;
+	int64_t progress_ms; /* steady, when output last moved */
+	size_t held; /* as counted in loop->held_bytes */
+};
+
+/* Takes the socket over (closes it on failure). */
+void connection_open(struct loop *, int fd);
+void connection_close(struct connection *);
+
+uint64_t connection_token(const struct connection *);
+struct connection *connection_find(struct loop *, uint64_t token); /* NULL: closed since */
+
+/* The reply that stands at the end of `out` waits for `position` (0: for nothing). */
+void connection_mark(struct connection *, uint64_t position);
+/* The answer to one owed request, encoded elsewhere; n = 0: it has none. */
+void connection_reply(struct connection *, const uint8_t *bytes, size_t n, uint64_t position);
+/* No more frames; closes when everything owed is answered and sent. */
+void connection_finish(struct connection *);
+
+/* Tries again what a stall left. */
+void connection_resume(struct connection *);
+/* Writes what is durable; `durable` as of now. May close. */
+void connection_flush(struct connection *, uint64_t durable);
+/* The log failed: what waits for it is answered `unknown`, then the connection finishes. */
+void connection_fail(struct connection *);
+/* Closes the connection when one of its times is over. */
+void connection_sweep(struct connection *, int64_t steady_ms);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * counters.h: what the network side counts, named once for `status` and /metrics. Each loop counts for itself (one writer, so plain
+ * relaxed stores do); whoever shows the figures adds up the loops. A stale value shows a figure late, nothing else.
+ */
+#ifndef HOLDFAST_NET_COUNTERS_H
+#define HOLDFAST_NET_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define COUNTER_LIST(X) \
+	X(CONNECTIONS_OPENED, "connections_opened", "connections accepted") \
+	X(CONNECTIONS_CLOSED, "connections_closed", "connections closed, for whatever reason") \
+	X(CONNECTIONS_REFUSED, "connections_refused", "connections closed at once: connections-max was reached") \
+	X(ACCEPT_PAUSES, "accept_pauses", "pauses of the listener because descriptors or memory ran out") \
+	X(BYTES_IN, "bytes_in", "bytes read from clients") \
+	X(BYTES_OUT, "bytes_out", "bytes sent to clients") \
+	X(READS, "reads", "system calls that read") \
+	X(WRITES, "writes", "system calls that wrote") \
+	X(FRAMES, "frames", "requests taken") \
+	X(REFUSED, "refused", "requests answered with an error") \
+	X(NOTIFICATIONS_IGNORED, "notifications_ignored", "notifications from clients") \
+	X(FRAMES_BROKEN, "frames_broken", "connections closed for bytes that are no request, too long or too deep") \
+	X(FRAMES_LATE, "frames_late", "connections closed: a request was not whole in time") \
+	X(OUTPUT_STALLS, "output_stalls", "times a client was not read for its own unread output") \
+	X(OUTPUT_DEAD, "output_dead", "connections closed: output waited and nothing moved") \
+	X(MEMORY_CLOSED, "memory_closed", "connections closed: buffers of a loop reached their bound") \
+	X(REPLIES_TOO_LONG, "replies_too_long", "replies that passed the bound of a reply") \
+	X(ENGINE_STALLS, "engine_stalls", "times a connection waited for a free batch") \
+	X(RING_STALLS, "ring_stalls", "times a connection waited for room on the way to the engine") \
+	X(OVERLOADED, "overloaded", "requests answered `overloaded` without being looked at") \
+	X(PARKED_FULL, "parked_full", "reads answered `behind` at once: too many were waiting") \
+	X(ROUNDS, "rounds", "wake-ups of the loops")
+
+enum counter {
+#define X(name, text, help) COUNTER_##name,
+	COUNTER_LIST(X)
+#undef X
+	COUNTER_COUNT
+};
+
+struct counters {
+	_Atomic uint64_t value[COUNTER_COUNT];
+};
+
+static inline void
+counters_add(struct counters *c, enum counter which, uint64_t n)
+{
+	uint64_t was = atomic_load_explicit(&c->value[which], memory_order_relaxed);
+	atomic_store_explicit(&c->value[which], was + n, memory_order_relaxed);
+}
+
+static inline uint64_t
+counters_get(const struct counters *c, enum counter which)
+{
+	return atomic_load_explicit(&c->value[which], memory_order_relaxed);
+}
+
+const char *counter_name(enum counter);
+const char *counter_help(enum counter);
+
+#endif

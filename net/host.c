@@ -1,0 +1,284 @@
+/* host.c: from a data folder to a durable engine and back. The contract is in host.h. */
+#define _GNU_SOURCE
+#include "net/host.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECKPOINTER_NICE 10
+
+struct host {
+	const struct host_options *options;
+	struct disk *disk;
+	struct image *image;
+	struct log *log;
+	void *memory;
+	size_t memory_bytes;
+	struct engine *engine;
+	struct batcher *batcher;
+	struct checkpoint *checkpoint;
+	struct recovery recovery;
+
+	pthread_t checkpointer;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	/* checkpointer -> any: figures, and whether the journal is short of room; a stale one is 50 ms old */
+	_Atomic int journal_low;
+	_Atomic uint64_t folded_seq, copied_seq, commits, failures, journal_bytes;
+};
+
+/* ---- the checkpointer ---- */
+
+/* Low priority as long as there is room; at half of journal_bytes_max it must keep up. */
+static void
+priority_set(const struct host *h, bool *low)
+{
+	uint64_t most = h->options->journal.journal_bytes_max;
+	uint64_t bytes = h->log->calls->bytes(h->log);
+	bool want = most == 0 || bytes < most / 2;
+	atomic_store_explicit(&h->journal_bytes, bytes, memory_order_relaxed);
+	if (want == *low)
+		return;
+	*low = want;
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), want ? CHECKPOINTER_NICE : 0);
+}
+
+static void
+prepare(struct host *h)
+{
+	struct why why;
+	h->log->calls->prepare(h->log, &why); /* a failure shows in journal_free_low */
+	atomic_store_explicit(&h->journal_low, journal_free_low(h->log), memory_order_relaxed);
+}
+
+static void
+checkpointer_publish(struct host *h)
+{
+	struct checkpoint_status s;
+	checkpoint_status(h->checkpoint, &s);
+	atomic_store_explicit(&h->folded_seq, s.committed_seq, memory_order_relaxed);
+	atomic_store_explicit(&h->copied_seq, s.copied_seq, memory_order_relaxed);
+	atomic_store_explicit(&h->commits, s.commits, memory_order_relaxed);
+	atomic_store_explicit(&h->failures, s.failures, memory_order_relaxed);
+}
+
+/* False: the end. */
+static bool
+checkpointer_rest(struct host *h, bool at_once)
+{
+	int64_t until_ns = clock_steady_ns() + CHECKPOINT_IDLE_MS * INT64_C(1000000);
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	pthread_mutex_lock(&h->lock);
+	if (!at_once && !h->stop)
+		pthread_cond_timedwait(&h->wake, &h->lock, &until);
+	bool on = !h->stop;
+	pthread_mutex_unlock(&h->lock);
+	return on;
+}
+
+static void *
+checkpointer_main(void *arg)
+{
+	struct host *h = arg;
+	struct why why;
+	bool low = false;
+	int64_t prepared_ms = 0;
+	int more = 0;
+	while (checkpointer_rest(h, more > 0)) {
+		int64_t now = clock_steady_ms();
+		priority_set(h, &low);
+		if (now - prepared_ms >= PREPARE_MS) {
+			prepare(h);
+			prepared_ms = now;
+		}
+		more = checkpoint_step(h->checkpoint, batcher_durable(h->batcher), now, &why);
+		checkpointer_publish(h);
+	}
+	return NULL;
+}
+
+static int
+checkpointer_start(struct host *h, struct why *why)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	int failure = pthread_create(&h->checkpointer, NULL, checkpointer_main, h);
+	if (failure) {
+		snprintf(why->text, sizeof why->text, "the checkpointer thread did not start: %s", strerror(failure));
+		return -1;
+	}
+	h->running = true;
+	return 0;
+}
+
+static void
+checkpointer_stop(struct host *h)
+{
+	if (!h->running)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->stop = true;
+	pthread_cond_signal(&h->wake);
+	pthread_mutex_unlock(&h->lock);
+	pthread_join(h->checkpointer, NULL);
+	pthread_cond_destroy(&h->wake);
+	pthread_mutex_destroy(&h->lock);
+	h->running = false;
+}
+
+/* ---- opening ---- */
+
+static int
+engine_map(struct host *h, struct why *why)
+{
+	h->memory_bytes = engine_memory_bytes(&h->options->limits);
+	if (h->memory_bytes == 0) {
+		snprintf(why->text, sizeof why->text, "a table size (--cells-max and the like) is out of its range");
+		return -1;
+	}
+	h->memory = mmap(NULL, h->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (h->memory == MAP_FAILED) {
+		h->memory = NULL;
+		snprintf(why->text, sizeof why->text, "cannot map %zu MiB for the tables: smaller sizes (--cells-max and the like) need less",
+		    h->memory_bytes >> 20);
+		return -1;
+	}
+	madvise(h->memory, h->memory_bytes, MADV_HUGEPAGE); /* a hint; small pages do as well */
+	h->engine = engine_init(h->memory, &h->options->limits);
+	return 0;
+}
+
+static int
+folder_open(struct host *h, struct why *why)
+{
+	const struct host_options *o = h->options;
+	h->disk = disk_posix_open(o->data, why);
+	if (!h->disk)
+		return -1;
+	if (h->disk->calls->lock(h->disk) < 0) {
+		snprintf(why->text, sizeof why->text, "%s is in use: another server has its lock", o->data);
+		return -1;
+	}
+	if (recovery_verify(o->data, h->disk, o->copy, why) < 0)
+		return -1;
+	h->image = image_open(o->data, o->image_map_bytes, why);
+	if (!h->image)
+		return -1;
+	h->log = journal_open(h->disk, &o->journal, why);
+	return h->log ? 0 : -1;
+}
+
+/* The first batches: the options that differ, and what fell due while nobody was there. */
+static int
+first_batches(struct host *h, struct why *why)
+{
+	struct clock clock;
+	clock_init(&clock, h->recovery.tail.last_stamp_ms);
+	if (batcher_start(h->batcher, why) < 0)
+		return -1;
+	batcher_open(h->batcher, clock_now_ms(&clock));
+	const char *wrong = engine_set_options(h->engine, &h->options->engine);
+	if (wrong) {
+		snprintf(why->text, sizeof why->text, "options: %s", wrong);
+		return -1;
+	}
+	while (!batcher_begin(h->batcher, clock_now_ms(&clock)))
+		if (batcher_settle(h->batcher, why) < 0)
+			return -1;
+	return batcher_settle(h->batcher, why);
+}
+
+struct host *
+host_open(const struct host_options *options, struct why *why)
+{
+	struct host *h = calloc(1, sizeof *h);
+	struct why ignored;
+	if (!h) {
+		snprintf(why->text, sizeof why->text, "no memory");
+		return NULL;
+	}
+	h->options = options;
+	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 ||
+	    recover(h->engine, h->image, h->log, &h->recovery, options->progress, options->context, why) < 0 ||
+	    !(h->checkpoint = checkpoint_open(h->log, h->image, &options->checkpoint, why)) ||
+	    !(h->batcher = batcher_new(h->engine, h->log, &h->recovery.tail, journal_payload_max(&options->journal), why)) ||
+	    first_batches(h, why) < 0 || checkpointer_start(h, why) < 0) {
+		host_close(h, &ignored);
+		return NULL;
+	}
+	return h;
+}
+
+struct engine *
+host_engine(struct host *h)
+{
+	return h->engine;
+}
+
+struct batcher *
+host_batcher(struct host *h)
+{
+	return h->batcher;
+}
+
+const struct recovery *
+host_recovery(const struct host *h)
+{
+	return &h->recovery;
+}
+
+bool
+host_pressure(const struct host *h)
+{
+	return atomic_load_explicit(&h->journal_low, memory_order_relaxed) || batcher_stalled(h->batcher);
+}
+
+void
+host_figures(const struct host *h, struct host_figures *f)
+{
+	f->folded_seq = atomic_load_explicit(&h->folded_seq, memory_order_relaxed);
+	f->copied_seq = atomic_load_explicit(&h->copied_seq, memory_order_relaxed);
+	f->image_commits = atomic_load_explicit(&h->commits, memory_order_relaxed);
+	f->image_failures = atomic_load_explicit(&h->failures, memory_order_relaxed);
+	f->journal_low = atomic_load_explicit(&h->journal_low, memory_order_relaxed);
+	f->journal_bytes = atomic_load_explicit(&h->journal_bytes, memory_order_relaxed);
+}
+
+int
+host_close(struct host *h, struct why *why)
+{
+	int result = 0;
+	bool served = h->running;
+	checkpointer_stop(h);
+	if (served && batcher_settle(h->batcher, why) < 0)
+		result = -1;
+	else if (served && checkpoint_finish(h->checkpoint, batcher_durable(h->batcher), why) < 0)
+		result = -1;
+	batcher_free(h->batcher);
+	if (h->checkpoint)
+		checkpoint_close(h->checkpoint);
+	if (h->log)
+		h->log->calls->close(h->log);
+	if (h->image)
+		image_close(h->image);
+	if (h->memory)
+		munmap(h->memory, h->memory_bytes);
+	if (h->disk)
+		h->disk->calls->end(h->disk);
+	free(h);
+	return result;
+}

@@ -1,0 +1,134 @@
+/* http.c: three pages by libevent's evhttp. The contract is in http.h. */
+#include "net/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define HEADER_BYTES_MAX 8192
+#define TIMEOUT_S        10
+
+struct http {
+	struct evhttp *server;
+	struct evhttp_bound_socket *bound;
+	struct http_calls calls;
+};
+
+static void
+reply(struct evhttp_request *request, int code, const char *reason, const char *type, struct evbuffer *body)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	evhttp_add_header(headers, "Content-Type", type);
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_send_reply(request, code, reason, body);
+}
+
+static void
+page_healthz(struct http *h, struct evhttp_request *request, struct evbuffer *body)
+{
+	evbuffer_add_printf(body, "ok\n");
+	reply(request, HTTP_OK, "OK", "text/plain; charset=utf-8", body);
+}
+
+static void
+page_readyz(struct http *h, struct evhttp_request *request, struct evbuffer *body)
+{
+	const char *why = h->calls.not_ready(h->calls.context);
+	evbuffer_add_printf(body, "%s\n", why ? why : "ready");
+	reply(request, why ? HTTP_SERVUNAVAIL : HTTP_OK, why ? "Service Unavailable" : "OK", "text/plain; charset=utf-8", body);
+}
+
+static void
+figure_add(void *context, const char *name, const char *help, bool counter, uint64_t value)
+{
+	struct evbuffer *body = context;
+	const char *suffix = counter ? "_total" : "";
+	evbuffer_add_printf(body, "# HELP holdfast_%s%s %s\n# TYPE holdfast_%s%s %s\nholdfast_%s%s %llu\n", name, suffix, help, name, suffix,
+	    counter ? "counter" : "gauge", name, suffix, (unsigned long long)value);
+}
+
+static void
+page_metrics(struct http *h, struct evhttp_request *request, struct evbuffer *body)
+{
+	h->calls.figures(h->calls.context, figure_add, body);
+	reply(request, HTTP_OK, "OK", "text/plain; version=0.0.4; charset=utf-8", body);
+}
+
+static const struct {
+	const char *path;
+	void (*page)(struct http *, struct evhttp_request *, struct evbuffer *);
+} pages[] = {
+	{ "/healthz", page_healthz },
+	{ "/readyz", page_readyz },
+	{ "/metrics", page_metrics },
+};
+
+static void
+on_request(struct evhttp_request *request, void *arg)
+{
+	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+	struct evbuffer *body = evbuffer_new();
+	if (!body) {
+		evhttp_send_error(request, HTTP_INTERNAL, NULL);
+		return;
+	}
+	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+		if (path && strcmp(path, pages[i].path) == 0) {
+			pages[i].page(arg, request, body);
+			evbuffer_free(body);
+			return;
+		}
+	evbuffer_add_printf(body, "there is /metrics, /healthz and /readyz\n");
+	reply(request, HTTP_NOTFOUND, "Not Found", "text/plain; charset=utf-8", body);
+	evbuffer_free(body);
+}
+
+struct http *
+http_open(struct loop *loop, const struct address *address, const struct http_calls *calls, struct why *why)
+{
+	struct http *h = calloc(1, sizeof *h);
+	if (!h || !(h->server = evhttp_new(loop->base))) {
+		snprintf(why->text, sizeof why->text, "no memory for the HTTP side");
+		free(h);
+		return NULL;
+	}
+	h->calls = *calls;
+	evhttp_set_max_headers_size(h->server, HEADER_BYTES_MAX);
+	evhttp_set_max_body_size(h->server, 0);
+	evhttp_set_timeout(h->server, TIMEOUT_S);
+	evhttp_set_allowed_methods(h->server, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+	evhttp_set_gencb(h->server, on_request, h);
+	const char *host = strcmp(address->host, "localhost") == 0 ? "127.0.0.1" : address->host;
+	h->bound = evhttp_bind_socket_with_handle(h->server, host, address->port);
+	if (!h->bound) {
+		snprintf(why->text, sizeof why->text, "cannot listen on %s:%u for HTTP: %s (--http takes another port, --http off does without)",
+		    address->host, address->port, strerror(errno));
+		http_close(h);
+		return NULL;
+	}
+	return h;
+}
+
+uint16_t
+http_port(const struct http *h)
+{
+	struct sockaddr_storage name;
+	socklen_t n = sizeof name;
+	if (getsockname(evhttp_bound_socket_get_fd(h->bound), (struct sockaddr *)&name, &n) < 0)
+		return 0;
+	return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port : ((struct sockaddr_in *)&name)->sin_port);
+}
+
+void
+http_close(struct http *h)
+{
+	if (!h)
+		return;
+	evhttp_free(h->server);
+	free(h);
+}

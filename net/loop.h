@@ -1,0 +1,109 @@
+/*
+ * loop.h: a network loop: one thread, one libevent base, its connections, and the order of things in one wake-up. The first loop is
+ * the engine's thread; extra loops (--loops N) hand it what they cannot answer over rings.
+ *
+ * One wake-up (a round):
+ *      events      sockets are read, frames handled; replies are encoded and marked with the position they wait for
+ *      loop_end    rings are drained, stalled connections and waiting reads tried again, a slice of a job is run;
+ *                  the batch goes to the journal; every reply that is durable is written, one write a connection; bells are rung
+ *
+ * Everything here belongs to the loop's own thread, but: bell (anybody rings it), counters (read by others), draining (set by others).
+ */
+#ifndef HOLDFAST_NET_LOOP_H
+#define HOLDFAST_NET_LOOP_H
+
+#include "core/base.h"
+#include "net/batcher.h"
+#include "net/buffer.h"
+#include "net/clock.h"
+#include "net/counters.h"
+#include "net/methods.h"
+#include "net/ring.h"
+
+#include <sys/queue.h>
+
+#define LOOPS_MAX        16
+#define READ_BYTES       ((size_t)256 << 10) /* one read of one connection in one wake-up */
+#define TAIL_COPY_MAX    ((size_t)16 << 10) /* an incomplete frame up to this is copied before the next bytes, so that it holds no big buffer */
+#define POOL_BUFFERS     64 /* idle buffers a loop keeps */
+#define POOL_BUFFER_MAX  ((size_t)256 << 10) /* longer ones are freed */
+#define HELD_BYTES_MAX   ((size_t)1 << 30) /* buffers of all connections of a loop; beyond it the connection that asks is closed */
+#define STAMP_BYTES_MAX  ((size_t)16 << 10) /* of frames handled on one look at the clock */
+#define SWEEP_MS         1000 /* how often timeouts are looked for */
+#define DRAIN_MS_MAX     5000 /* a graceful stop waits so long for replies to be taken */
+
+#define DRAIN_TICK_MS    20
+
+struct connection;
+struct dispatch;
+struct event;
+struct event_base;
+
+enum drain { DRAIN_NOT, DRAIN_FINISH, DRAIN_LOG_FAILED };
+
+TAILQ_HEAD(connection_list, connection);
+
+struct loop {
+	unsigned index; /* 0: the engine's thread */
+	struct event_base *base;
+	const struct service *service;
+	struct batcher *batcher;
+	struct dispatch *dispatch;
+	struct counters counters;
+	_Atomic uint64_t *connections_open; /* of all loops, for the listener's bound */
+
+	int bell; /* eventfd */
+	struct event *bell_event, *sweep_event, *alarm_event;
+	int64_t alarm_ms; /* what the alarm is set to; INT64_MAX: off */
+	struct clock clock;
+	int64_t now_ms; /* as of the last loop_begin() */
+	bool begun; /* in this round, and the engine takes commands */
+	size_t begun_bytes; /* of frames since */
+	bool busy; /* work is left: do not sleep */
+
+	uint8_t *in; /* where sockets are read into: TAIL_COPY_MAX + READ_BYTES */
+	struct buffer pool[POOL_BUFFERS];
+	unsigned pool_n;
+	size_t held_bytes;
+
+	struct connection **slots;
+	uint32_t *generations;
+	uint32_t slots_n, free_slot_hint, connections_n;
+	struct connection_list dirty, stalled; /* has output that may go out; waits to be read on */
+
+	_Atomic int *draining; /* shared by all loops: enum drain; it only rises */
+	int drain_seen; /* how far it has followed */
+	int64_t drain_until_ms; /* steady */
+	bool (*may_end)(void *context, const struct loop *); /* no connection is left: is anything else? */
+	void (*each_round)(void *context, struct loop *); /* the first loop: what its owner wants to look at */
+	void *context;
+};
+
+/* Bounds come from the caller; borrows service and batcher. -1: why. */
+int loop_init(struct loop *, unsigned index, uint32_t connections_max, struct why *);
+void loop_fini(struct loop *);
+/* Runs until draining is over. */
+void loop_run(struct loop *);
+/* Wakes the loop; any thread. */
+void loop_ring(const struct loop *);
+
+/*
+ * Before a frame is handled: takes the time; on the first loop also sees to the batch and what is due. False: the engine waits for
+ * the journal.
+ */
+bool loop_begin(struct loop *);
+
+/* Buffers of connections that have nothing in them are shared; give leaves *buffer empty. */
+struct buffer loop_buffer_take(struct loop *);
+void loop_buffer_give(struct loop *, struct buffer *);
+
+/*
+ * For parts of the server that watch something beside connections (the supervisor), so that they need not know libevent.
+ * The watch ends by loop_unwatch(); a timer fires once. NULL: no memory.
+ */
+struct event *loop_watch(struct loop *, int fd, void (*ready)(int fd, short, void *context), void *context);
+struct event *loop_after(struct loop *, int64_t ms, void (*due)(int fd, short, void *context), void *context);
+void loop_unwatch(struct event *); /* also frees a timer, fired or not; NULL is fine */
+struct event *loop_signal(struct loop *, int signal, void (*came)(int signal, short, void *context), void *context);
+
+#endif

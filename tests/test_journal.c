@@ -299,6 +299,33 @@ a_reader_goes_no_further_than_it_is_told(void)
 	disk->calls->end(disk);
 }
 
+/* It has read ahead what was not written then, and must not believe it. */
+static void
+a_reader_at_the_tail_sees_each_batch_as_it_comes(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct log_batch batch;
+	struct why why;
+	bool gone;
+	uint64_t last = 0;
+	struct log *log = rig_open(disk, 256 * KIB, &tail, &why);
+
+	check(log);
+	struct log_reader *reader = log->calls->read_open(log, 1, &gone, &why);
+	check(reader);
+	for (int i = 0; i < 300; i++) {
+		check_equal(log->calls->read_next(reader, last, &batch, &why), 0);
+		check_equal(rig_append(log, 1, &last, 1, 5000), LOG_DURABLE);
+		check_equal(log->calls->read_next(reader, last, &batch, &why), 1);
+		check(rig_is(&batch, 5000));
+		check_equal(batch.first_seq + batch.steps - 1, last);
+	}
+	log->calls->read_close(reader);
+	log->calls->close(log);
+	disk->calls->end(disk);
+}
+
 static void
 a_full_disk_is_met_by_prepare_and_told(void)
 {
@@ -381,6 +408,7 @@ static const struct check tests[] = {
 	CHECK(trim_keeps_what_history_and_readers_of_later_positions_need),
 	CHECK(a_reader_whose_segment_is_recycled_is_told_gone_and_gets_no_other_bytes),
 	CHECK(a_reader_goes_no_further_than_it_is_told),
+	CHECK(a_reader_at_the_tail_sees_each_batch_as_it_comes),
 	CHECK(a_full_disk_is_met_by_prepare_and_told),
 	CHECK(options_that_cannot_work_are_refused_with_a_sentence),
 	CHECK(segments_of_another_size_are_read_and_not_reused),

@@ -53,13 +53,25 @@ script_run(struct disk *disk, struct script *s, int batches)
 	log->calls->close(log);
 }
 
-/* Everything durable is there and right, the epoch rises, and the log goes on. */
+static void
+damage_count(void *context, const struct journal_finding *finding)
+{
+	uint64_t *damaged = context;
+	if (finding->state == JOURNAL_DAMAGED)
+		printf("     %s: %s at %" PRIu64 "\n", finding->name, finding->detail, finding->offset);
+	*damaged += finding->state == JOURNAL_DAMAGED;
+}
+
+/* No crash looks like damage to the doctor. Everything durable is there and right, the epoch rises, and the log goes on. */
 static void
 judge(struct disk *disk, const struct script *s, struct log_tail *tail)
 {
 	struct why why;
-	struct log *log = rig_open(disk, SEGMENT_BYTES, tail, &why);
+	uint64_t damaged = 0;
 
+	check_equal(journal_inspect(disk, damage_count, &damaged, &why), 0);
+	check_equal(damaged, 0);
+	struct log *log = rig_open(disk, SEGMENT_BYTES, tail, &why);
 	if (!log)
 		printf("     claim: %s\n", why.text);
 	check(log);

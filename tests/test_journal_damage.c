@@ -109,8 +109,11 @@ flips_try(bool closed)
 			if (!full && !(head && f + 3 > names.n) && bit % 211 != f)
 				continue;
 			struct disk *disk = sim_disk_clone(whole);
+			uint64_t harmless = tally.harmless;
 			sim_disk_flip(disk, names.text[f], bit);
 			judge(disk, last, last_batch, !closed, &tally);
+			if (bit / 8 < JOURNAL_BLOCK_BYTES && !check_failed_now)
+				check_equal(tally.harmless, harmless + 1); /* the other copy of the header is enough */
 			disk->calls->end(disk);
 			if (check_failed_now)
 				printf("     %s bit %" PRIu64 ", closed %d\n", names.text[f], bit, closed);
@@ -185,6 +188,90 @@ a_missing_segment_is_found_when_it_is_read(void)
 	whole->calls->end(whole);
 }
 
+/* Both copies of a header are gone: the batches behind it say that it was there. */
+static void
+a_lost_segment_header_is_damage_while_batches_stand_behind_it(void)
+{
+	uint64_t last, last_batch;
+	struct names names;
+	struct tally tally = { 0 };
+	struct disk *whole = journal_make(&last, &last_batch, false, &names);
+	uint64_t segments = 0;
+
+	check(last > 10);
+	for (size_t f = 0; f < names.n; f++) {
+		struct disk *disk = sim_disk_clone(whole);
+		size_t n;
+		memset(sim_disk_bytes(disk, names.text[f], &n), 0, JOURNAL_BLOCK_BYTES);
+		judge(disk, last, last_batch, false, &tally);
+		disk->calls->end(disk);
+		check_calm();
+		segments += names.state[f] != JOURNAL_SPARE;
+	}
+	check_equal(tally.stopped, segments);
+	whole->calls->end(whole);
+}
+
+/* The same, and the first batch too: nothing in the file tells of it any more, but the chain does. */
+static void
+a_segment_that_lost_header_and_first_batch_is_damage_unless_it_is_the_last(void)
+{
+	uint64_t last, last_batch;
+	struct names names;
+	struct tally tally = { 0 };
+	struct disk *whole = journal_make(&last, &last_batch, false, &names);
+
+	check(last > 10);
+	for (size_t f = 0; f + 1 < names.n && names.state[f + 1] != JOURNAL_SPARE; f++) {
+		struct disk *disk = sim_disk_clone(whole);
+		size_t n;
+		memset(sim_disk_bytes(disk, names.text[f], &n), 0, 2 * JOURNAL_BLOCK_BYTES);
+		judge(disk, last, last_batch, false, &tally);
+		disk->calls->end(disk);
+		check_calm();
+		check_equal(tally.stopped, f + 1);
+	}
+	check(tally.tried >= 2);
+	whole->calls->end(whole);
+}
+
+/* Changes a byte of the batch at `at` and makes its checksums right again, as a writer with another history would. */
+static void
+batch_forge(uint8_t *at, uint64_t generation)
+{
+	struct batch_head head;
+
+	check(batch_head_decode(at, generation, &head));
+	at[BATCH_HEAD_BYTES + head.payload_n / 2] ^= 0x40;
+	batch_encode(at, &head);
+}
+
+static void
+a_batch_of_another_history_is_damage_though_its_checksums_are_right(void)
+{
+	struct disk *disk = sim_disk_new();
+	struct log_tail tail;
+	struct tally tally = { 0 };
+	struct why why;
+	struct names names = { 0 };
+	uint64_t last = 0, generation;
+	size_t n;
+	struct log *log = rig_open(disk, 4 * SEGMENT_BYTES, &tail, &why);
+
+	check(log);
+	while (last < 3 || rig_batch(1, 1, PAYLOAD_MAX).payload_n == 0)
+		check_equal(rig_append(log, 1, &last, 1, PAYLOAD_MAX), LOG_DURABLE);
+	log->calls->close(log);
+	sim_disk_kill(disk);
+	check_equal(journal_inspect(disk, name_collect, &names, &why), 0);
+	check(journal_name_parse(names.text[0], &generation));
+	batch_forge(sim_disk_bytes(disk, names.text[0], &n) + JOURNAL_BLOCK_BYTES, generation);
+	check_calm();
+	judge(disk, last, last, false, &tally);
+	check_equal(tally.stopped, 1);
+	disk->calls->end(disk);
+}
+
 static void
 state_collect(void *context, const struct journal_finding *finding)
 {
@@ -222,6 +309,9 @@ static const struct check tests[] = {
 	CHECK(in_a_journal_that_was_closed_nothing_is_taken_for_a_torn_tail),
 	CHECK(truncation_at_every_byte_is_detected_or_harmless),
 	CHECK(a_missing_segment_is_found_when_it_is_read),
+	CHECK(a_lost_segment_header_is_damage_while_batches_stand_behind_it),
+	CHECK(a_segment_that_lost_header_and_first_batch_is_damage_unless_it_is_the_last),
+	CHECK(a_batch_of_another_history_is_damage_though_its_checksums_are_right),
 	CHECK(inspect_finds_damage_and_changes_nothing),
 };
 

@@ -106,6 +106,27 @@ quotes_may_hold_commas_quotes_and_ends_of_line(void)
 }
 
 static void
+the_original_row_is_at_hand_whole(void)
+{
+	struct why why;
+	struct post_event e;
+	write_file("source,n,kind,reason\r\ns,1,adjust,\"a\nb\"\r\ns,2,sale,\n", false);
+	struct post_file *f = post_read_open(path, &why);
+	struct post_rows *r = post_rows_new();
+	check(f && post_rows_begin(r, f, &why) == 0);
+	static const char *const want[] = { "s,1,adjust,\"a\nb\"", "s,2,sale," };
+	for (int i = 0; i < 2; i++) {
+		check_equal(post_rows_next(r, f, &e, &why), 1);
+		struct bytes line = post_read_record(f);
+		check_equal(line.n, strlen(want[i]));
+		check(memcmp(line.at, want[i], line.n) == 0);
+	}
+	post_rows_free(r);
+	post_read_close(f);
+	unlink(path);
+}
+
+static void
 a_last_line_without_an_end_is_a_row(void)
 {
 	check_text(events_of("source,n,kind\ns,1,sale", false, NULL), "{\"kind\":\"sale\",\"n\":1,\"source\":\"s\",\"v\":1}\n");
@@ -224,6 +245,7 @@ static const struct check tests[] = {
 	CHECK(columns_stand_in_any_order),
 	CHECK(gzip_is_read_like_plain),
 	CHECK(quotes_may_hold_commas_quotes_and_ends_of_line),
+	CHECK(the_original_row_is_at_hand_whole),
 	CHECK(a_last_line_without_an_end_is_a_row),
 	CHECK(times_are_read_as_milliseconds_or_as_dates),
 	CHECK(a_value_that_does_not_fit_goes_along_as_text),

@@ -351,12 +351,12 @@ decide_extend(struct engine *e, bool pin, const struct extend_command *c, struct
 		refuse_which(result, STATUS_LIMIT, "ttl", "ttl_ms is above ttl_max_ms");
 	else if (!pin && until - h.r.created_at > option[OPTION_TTL_MAX_MS])
 		refuse_which(result, STATUS_LIMIT, "life", "a hold lives at most ttl_max_ms in all");
+	else if (pin && h.r.flags & RESERVATION_PINNED)
+		refuse_which(result, STATUS_LIMIT, "pin", "a hold is pinned at most once");
 	else if (dead(e, &h))
 		refuse(result, STATUS_EXPIRED, "the hold has expired");
 	else if (h.held == 0)
 		wrong_state(&h, "nothing is held any more", result);
-	else if (pin && h.r.flags & RESERVATION_PINNED)
-		refuse_which(result, STATUS_LIMIT, "pin", "a hold is pinned at most once");
 	if (result->status != STATUS_OK)
 		return;
 	if (until > h.r.expires_at)
@@ -458,15 +458,15 @@ decide_move(struct engine *e, const struct move_command *c, struct result *resul
 	const struct line_record *line = &s->lines[c->line];
 	uint32_t units = line->held + line->committed, earlier = moved_before(e, &h, c->line, location);
 	result->state = h.state;
-	if (units == 0 && earlier < h.r.lines_n) {
+	if (e->cells.at[line->cell].location == location) {
+		move_answer(e, line->cell, (int64_t)units + line->fulfilled + line->released + line->expired + line->handed_over, result);
+	} else if (units == 0 && earlier < h.r.lines_n) {
 		move_answer(e, s->lines[earlier].cell, s->lines[earlier].granted, result);
 		result->again = true;
 	} else if (units == 0) {
 		wrong_state(&h, "nothing is left on that line", result);
 	} else if (line->held && dead(e, &h)) {
 		refuse(result, STATUS_EXPIRED, "the hold has expired");
-	} else if (e->cells.at[line->cell].location == location) {
-		move_answer(e, line->cell, units, result);
 	} else if (h.r.lines_n == LINES_MAX) {
 		refuse_which(result, STATUS_LIMIT, "lines", "a reservation has at most 4096 lines");
 	} else {

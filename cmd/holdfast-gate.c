@@ -40,13 +40,6 @@ say(const char *line)
 	fprintf(stderr, "holdfast-gate: %s\n", line);
 }
 
-_Noreturn void
-ensure_failed(const char *what, const char *file, int line)
-{
-	fprintf(stderr, "holdfast-gate: bug: %s does not hold at %s:%d\n", what, file, line);
-	abort();
-}
-
 _Noreturn static void
 usage(const char *what, const char *argument)
 {

@@ -1,7 +1,7 @@
 /*
- * gate_post.c: a window of messages over a raw REQ socket. A message's place in the window is slot = ticket % POST_IN_FLIGHT_MAX,
- * and its ticket, with the top bit set, is the request number on the wire, so that an answer finds its slot without a search and a
- * late second answer to an old ticket finds nothing.
+ * gate_post.c: a window of messages over a raw REQ socket. A message's request number on the wire is its slot (low bits) and how
+ * many were sent before it (high bits), so that an answer finds its slot without a search, and a late second answer finds a slot
+ * that waits for another number. order[] lists the slots that wait, oldest first.
  */
 #include "net/gate_post.h"
 
@@ -18,6 +18,7 @@
 #include <nanomsg/nn.h>
 #include <nanomsg/reqrep.h>
 
+_Static_assert((POST_IN_FLIGHT_MAX & (POST_IN_FLIGHT_MAX - 1)) == 0 && POST_IN_FLIGHT_MAX <= 256, "a slot is some low bits, and a byte");
 _Static_assert(POST_MESSAGE_BYTES_MAX == MESSAGE_BYTES_MAX, "the sender and the gate agree on the longest message");
 
 #define REQUEST_BIT UINT32_C(0x80000000)
@@ -31,9 +32,10 @@ _Static_assert(POST_MESSAGE_BYTES_MAX == MESSAGE_BYTES_MAX, "the sender and the 
 
 /* free -> (send) -> waiting -> (answer) -> free. due_ms NOT_SENT: no connection took it yet. */
 struct post_slot {
-	uint64_t number;
-	uint32_t ticket;
+	uint64_t number; /* the caller's */
+	uint32_t word; /* the request number, REQUEST_BIT included */
 	bool waiting, sent; /* sent: once at least */
+	uint32_t overtaken; /* answers to younger messages since this one is the oldest */
 	uint8_t *bytes; /* kept from use to use, grown when needed */
 	size_t n, size;
 	int64_t due_ms; /* sent again then */
@@ -45,8 +47,9 @@ struct gate_post {
 	int readable_fd, writable_fd; /* readable when a message is there, when one would be taken */
 	bool blocked; /* the last send was not taken: something is NOT_SENT */
 	char address[PROBE_ADDRESS_BYTES];
-	uint32_t first, next; /* tickets: the oldest that may still wait, the next to give. next - first <= POST_IN_FLIGHT_MAX */
+	uint32_t messages; /* accepted so far, from a random start */
 	uint32_t in_flight;
+	uint8_t order[POST_IN_FLIGHT_MAX]; /* [0, in_flight): the waiting slots, oldest first */
 	bool up; /* a connection was seen since the socket was opened */
 	uint64_t connections; /* that nanomsg has made on this socket; one more: what was in flight is sent again */
 	uint64_t resent;
@@ -56,9 +59,9 @@ struct gate_post {
 };
 
 static struct post_slot *
-slot_of(struct gate_post *p, uint32_t ticket)
+slot_at(struct gate_post *p, uint32_t place)
 {
-	return &p->slots[ticket % POST_IN_FLIGHT_MAX];
+	return &p->slots[p->order[place]];
 }
 
 /* ---- the connection ---- */
@@ -93,9 +96,9 @@ static void
 post_all_due(struct gate_post *p)
 {
 	int64_t now_ms = clock_steady_ms();
-	for (uint32_t t = p->first; t != p->next; t++)
-		if (slot_of(p, t)->due_ms != NOT_SENT)
-			slot_of(p, t)->due_ms = now_ms;
+	for (uint32_t i = 0; i < p->in_flight; i++)
+		if (slot_at(p, i)->due_ms != NOT_SENT)
+			slot_at(p, i)->due_ms = now_ms;
 }
 
 /*
@@ -128,7 +131,7 @@ post_look(struct gate_post *p, struct why *why)
 static int
 slot_send(struct gate_post *p, struct post_slot *slot)
 {
-	uint32_t word = slot->ticket | REQUEST_BIT;
+	uint32_t word = slot->word;
 	struct raw_header header = { 4, { word >> 24, word >> 16 & 255, word >> 8 & 255, word & 255 } };
 	struct raw_part part = { slot->bytes, slot->n };
 	int sent = raw_send(p->socket, &header, &part, 1);
@@ -150,9 +153,9 @@ post_again(struct gate_post *p, struct why *why)
 		return -1;
 	int64_t now_ms = clock_steady_ms();
 	p->blocked = false;
-	for (uint32_t t = p->first; t != p->next; t++) {
-		struct post_slot *slot = slot_of(p, t);
-		if (!slot->waiting || (slot->due_ms != NOT_SENT && slot->due_ms > now_ms))
+	for (uint32_t i = 0; i < p->in_flight; i++) {
+		struct post_slot *slot = slot_at(p, i);
+		if (slot->due_ms != NOT_SENT && slot->due_ms > now_ms)
 			continue;
 		int sent = slot_send(p, slot);
 		if (sent < 0)
@@ -184,26 +187,31 @@ slot_keep(struct post_slot *slot, const uint8_t *bytes, size_t n)
 int
 gate_post_send(struct gate_post *p, uint64_t number, const uint8_t *bytes, size_t n, struct why *why)
 {
-	struct post_slot *slot = slot_of(p, p->next);
+	uint32_t free = 0;
 	if (n > POST_MESSAGE_BYTES_MAX) {
 		snprintf(why->text, sizeof why->text, "a message of %zu bytes: a gate takes %zu at most; put fewer events into one", n,
 		    POST_MESSAGE_BYTES_MAX);
 		return -1;
 	}
-	if (p->next - p->first >= POST_IN_FLIGHT_MAX)
+	if (p->in_flight == POST_IN_FLIGHT_MAX)
 		return 0;
+	while (p->slots[free].waiting)
+		free++;
+	struct post_slot *slot = &p->slots[free];
 	if (!slot_keep(slot, bytes, n)) {
 		snprintf(why->text, sizeof why->text, "no memory for a message of %zu bytes", n);
 		return -1;
 	}
 	slot->number = number;
-	slot->ticket = p->next++;
+	slot->word = p->messages++ * POST_IN_FLIGHT_MAX | free | REQUEST_BIT;
 	slot->waiting = true;
 	slot->sent = false;
+	slot->overtaken = 0;
 	slot->due_ms = NOT_SENT;
 	slot->again_ms = POST_RESEND_MS;
-	if (p->in_flight++ == 0)
+	if (p->in_flight == 0)
 		p->heard_ms = clock_steady_ms();
+	p->order[p->in_flight++] = (uint8_t)free;
 	/* An older one that no connection took yet goes first. */
 	return post_again(p, why) < 0 ? -1 : 1;
 }
@@ -217,8 +225,8 @@ answer_slot(struct gate_post *p, const struct raw_header *header)
 	if (header->n != 4)
 		return NULL;
 	uint32_t word = (uint32_t)header->at[0] << 24 | (uint32_t)header->at[1] << 16 | (uint32_t)header->at[2] << 8 | header->at[3];
-	struct post_slot *slot = slot_of(p, word & ~REQUEST_BIT);
-	return slot->waiting && (slot->ticket | REQUEST_BIT) == word ? slot : NULL;
+	struct post_slot *slot = &p->slots[word % POST_IN_FLIGHT_MAX];
+	return slot->waiting && slot->word == word ? slot : NULL;
 }
 
 /*
@@ -226,22 +234,25 @@ answer_slot(struct gate_post *p, const struct raw_header *header)
  * that many younger ones were answered before has probably lost its answer: it is due at once, once.
  */
 static void
-look_overtaken(struct gate_post *p, const struct post_slot *answered)
+look_overtaken(struct gate_post *p)
 {
-	struct post_slot *oldest = slot_of(p, p->first);
-	if (oldest->again_ms == 2 * POST_RESEND_MS && answered->ticket - p->first >= POST_OVERTAKEN && oldest->due_ms != NOT_SENT)
+	struct post_slot *oldest = slot_at(p, 0);
+	if (++oldest->overtaken == POST_OVERTAKEN && oldest->due_ms != NOT_SENT)
 		oldest->due_ms = clock_steady_ms();
 }
 
 static void
 slot_answered(struct gate_post *p, struct post_slot *slot)
 {
+	uint32_t place = 0;
+	while (slot_at(p, place) != slot)
+		place++;
+	if (place > 0)
+		look_overtaken(p);
 	slot->waiting = false;
-	look_overtaken(p, slot);
 	p->in_flight--;
+	memmove(p->order + place, p->order + place + 1, p->in_flight - place);
 	p->heard_ms = clock_steady_ms();
-	while (p->first != p->next && !slot_of(p, p->first)->waiting)
-		p->first++;
 }
 
 /* 1: an answer, 0: none now, -1: broken. */
@@ -311,14 +322,14 @@ gate_post_resent(const struct gate_post *p)
 
 /* ---- opening ---- */
 
-/* The first number must differ from run to run: a gate that remembers an earlier run's numbers must not meet them again. */
+/* Numbers differ from run to run: a gate that remembers an earlier run's must not meet them again. */
 static uint32_t
-first_ticket(void)
+random_start(void)
 {
-	uint32_t ticket = 0;
-	if (getentropy(&ticket, sizeof ticket) < 0)
-		ticket = (uint32_t)getpid() << 16 ^ (uint32_t)clock_steady_ms();
-	return ticket & ~REQUEST_BIT;
+	uint32_t start = 0;
+	if (getentropy(&start, sizeof start) < 0)
+		start = (uint32_t)getpid() << 16 ^ (uint32_t)clock_steady_ms();
+	return start;
 }
 
 struct gate_post *
@@ -330,7 +341,7 @@ gate_post_open(const char *host, uint16_t port, struct why *why)
 		return NULL;
 	}
 	p->socket = -1;
-	p->first = p->next = first_ticket();
+	p->messages = random_start();
 	if (gate_probe(host, port, POST_CONNECT_MS, p->address, why) < 0)
 		goto fail;
 	if (post_connect(p) < 0) {

@@ -194,6 +194,8 @@ finish_kind(struct event_command *event, const struct event_parts *parts)
 	defect(event, event->location.n == 0, "location is missing");
 	defect(event, !parts->has_qty || event->qty < row->qty_min, row->defect);
 	defect(event, event->kind == EVENT_ADJUST && event->qty == 0, row->defect);
+	defect(event, event->kind == EVENT_ADJUST && event->reason.n == 0, "an adjust needs a reason");
+	defect(event, event->kind == EVENT_FULFIL && event->ref.n == 0, "a fulfil needs the reservation as its ref");
 	defect(event, parts->has_as_of && event->kind != EVENT_COUNT, "as_of is only for a count");
 	defect(event, event->has_expected && event->kind != EVENT_COUNT && event->kind != EVENT_ADJUST,
 	    "expected is only for a count or an adjust");

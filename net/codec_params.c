@@ -286,6 +286,29 @@ params_move(struct reader *r, uint32_t params_n, struct decode_space *space, str
 	return status;
 }
 
+/* ---- digest ---- */
+
+enum status
+params_digest(struct reader *r, uint32_t params_n, struct decode_space *space, struct command *command)
+{
+	static const struct key keys[] = { KEY("location"), KEY("sku_from"), KEY("sku_to") };
+	struct digest_command *digest = &command->digest;
+	struct bytes *const into[] = { &digest->location, &digest->sku_from, &digest->sku_to };
+	uint32_t pairs;
+	int hint = 0, key;
+	command->kind = COMMAND_DIGEST;
+	*digest = (struct digest_command){ .location = { NULL, 0 } };
+	enum status status = params_count(space, params_n, 0, 1);
+	if (status == STATUS_OK)
+		status = options_begin(r, space, params_n == 1, &pairs);
+	while (status == STATUS_OK && (key = options_next(r, &pairs, keys, COUNT(keys), &hint)) != KEY_UNKNOWN) {
+		if (key == KEY_BROKEN)
+			return broken(space);
+		status = params_text(space, r, keys[key].name, key == 0 ? PLACE_BYTES_MAX : NAME_BYTES_MAX, into[key]);
+	}
+	return status;
+}
+
 /* ---- policy set ---- */
 
 enum { SAFETY_STOCK, OVERSELL_LIMIT, LOW, QUOTAS };

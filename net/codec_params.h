@@ -33,6 +33,7 @@ enum status params_fulfil(struct reader *, uint32_t params_n, struct decode_spac
 enum status params_extend(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
 enum status params_pin(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
 enum status params_move(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
+enum status params_digest(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
 /* The value under `set`, one map. *empty: it asks for nothing. */
 enum status params_policy_set(struct reader *, struct decode_space *, struct command *, bool *empty);
 

@@ -43,6 +43,39 @@ result_move(struct buffer *b, const struct result *result)
 	}
 }
 
+static void
+result_seq(struct buffer *b, const struct result *result)
+{
+	put_map(b, 1);
+	put_text(b, "seq");
+	put_uint(b, result->seq);
+}
+
+/* 128 bits as 32 hexadecimal digits, so that any client can compare them. */
+static void
+put_digest(struct buffer *b, const char *key, const uint64_t digest[2])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t text[32];
+	for (uint32_t i = 0; i < 32; i++)
+		text[i] = (uint8_t)digits[digest[i / 16] >> (60 - i % 16 * 4) & 15];
+	put_text(b, key);
+	put_str(b, (struct bytes){ text, sizeof text });
+}
+
+static void
+result_digest(struct buffer *b, const struct result *result)
+{
+	put_map(b, 3u + result->has_state);
+	put_text(b, "seq");
+	put_uint(b, result->seq);
+	if (result->has_state)
+		put_digest(b, "state", result->digest_state);
+	put_digest(b, "stock", result->digest_stock);
+	put_text(b, "cells");
+	put_uint(b, result->cells);
+}
+
 /* Ordered by how often they are called: the look-up is a walk. */
 #define METHOD(text) .name = text, .name_n = sizeof(text) - 1
 static const struct method methods[] = {
@@ -61,9 +94,9 @@ static const struct method methods[] = {
 	{ METHOD("outcome"), PLACE_ENGINE, .handle = handle_outcome },
 	{ METHOD("scan"), PLACE_ANY_LOOP, .handle = handle_scan },
 	{ METHOD("position"), PLACE_ENGINE, .handle = handle_position },
-	{ METHOD("policy"), PLACE_ENGINE, .handle = handle_policy },
+	{ METHOD("policy"), PLACE_ENGINE, .handle = handle_policy, .result = result_seq },
 	{ METHOD("quarantine"), PLACE_ENGINE, .handle = handle_quarantine },
-	{ METHOD("digest"), PLACE_ENGINE, .handle = handle_digest },
+	{ METHOD("digest"), PLACE_ENGINE, false, false, params_digest, handle_command, result_digest },
 	{ METHOD("status"), PLACE_ENGINE, .handle = handle_status },
 	{ METHOD("hello"), PLACE_ANY_LOOP, .handle = handle_hello },
 	{ METHOD("atp"), PLACE_ANY_LOOP, .handle = handle_later },
@@ -158,18 +191,17 @@ methods_refuse(uint32_t msgid, enum status status, const char *message, int64_t 
 		put_error_number(out, msgid, status, message, "retry_after_ms", retry_after_ms);
 }
 
-/* Only policy {set: {groups}} is answered later in this version. */
 void
 methods_finish(const struct service *service, uint32_t msgid, const char *method, const struct result *result, struct buffer *out)
 {
+	const struct method *row = method_find((struct bytes){ (const uint8_t *)method, (uint32_t)strlen(method) });
+	ensure(row && row->result);
 	if (result->status != STATUS_OK) {
 		put_error_reply(out, msgid, result->status, result->message, result);
 		return;
 	}
 	put_head(out, msgid);
-	put_map(out, 1);
-	put_text(out, "seq");
-	put_uint(out, result->seq);
+	row->result(out, result);
 }
 
 /* ---- the envelope ---- */

@@ -1,5 +1,5 @@
 /*
- * methods_command.c: the methods that change something. Runs on the engine's thread only.
+ * methods_command.c: the methods that execute a command: what changes something, and digest. Runs on the engine's thread only.
  *
  * C1: read_only and overloaded are asked after the params are known to be good (D26) and before the engine is.
  * C2: a request of many parts does at least one part per call, asks for room before each further one, and goes on where it
@@ -15,10 +15,16 @@ handle_command(struct call *call)
 	enum handled handled;
 	if (call->method->decode(&call->params, call->params_n, call->space, &command) != STATUS_OK)
 		return call_bad(call);
-	if (call_read_only(call, &handled) || call_overloaded(call, &handled))
+	if (call->method->command && call_read_only(call, &handled))
+		return handled;
+	if (call_overloaded(call, &handled))
 		return handled;
 	engine_execute(call->service->engine, &command, &result);
 	call_wait_engine(call);
+	if (result.job != 0) {
+		call->handling->job = result.job;
+		return HANDLED_LATER;
+	}
 	if (result.status != STATUS_OK)
 		return call_refuse_result(call, &result);
 	uint8_t *head = buffer_room(call->out, WIRE_HEAD_BYTES_MAX);

@@ -34,7 +34,7 @@ struct method {
 	bool command; /* changes something whatever its params: refused when read_only */
 	enum status (*decode)(struct reader *, uint32_t params_n, struct decode_space *, struct command *); /* for handle_command */
 	enum handled (*handle)(struct call *);
-	void (*result)(struct buffer *, const struct result *); /* the result of a success, for handle_command */
+	void (*result)(struct buffer *, const struct result *); /* the result of a success: handle_command, methods_finish */
 };
 
 struct call {
@@ -77,7 +77,6 @@ enum handled handle_scan(struct call *);
 enum handled handle_reservation(struct call *);
 enum handled handle_outcome(struct call *);
 enum handled handle_position(struct call *);
-enum handled handle_digest(struct call *);
 enum handled handle_status(struct call *);
 enum handled handle_later(struct call *);
 

@@ -443,63 +443,6 @@ read_quarantine(struct call *call, uint64_t after, uint32_t limit)
 	return HANDLED_REPLY;
 }
 
-/* ---- digest ---- */
-
-static enum status
-digest_decode(struct call *call, struct digest_command *digest)
-{
-	static const struct key keys[] = { KEY("location"), KEY("sku_from"), KEY("sku_to") };
-	struct bytes *const into[] = { &digest->location, &digest->sku_from, &digest->sku_to };
-	uint32_t pairs = 0;
-	int hint = 0;
-	enum status status = params_count(call->space, call->params_n, 0, 1);
-	if (status != STATUS_OK || call->params_n == 0 || reader_nil(&call->params))
-		return status;
-	if (!reader_map(&call->params, &pairs))
-		return params_refuse(call->space, "params[0] must be a map {location?, sku_from?, sku_to?}");
-	for (; pairs > 0 && status == STATUS_OK; pairs--) {
-		int key = reader_key(&call->params, keys, 3, &hint);
-		if (reader_nil(&call->params))
-			continue;
-		if (key >= 0)
-			status = params_text(call->space, &call->params, keys[key].name, key == 0 ? PLACE_BYTES_MAX : NAME_BYTES_MAX, into[key]);
-		else if (!reader_skip(&call->params))
-			status = params_refuse(call->space, "the message ends inside a map");
-	}
-	return status;
-}
-
-/* 128 bits as 32 hexadecimal digits, so that any client can compare them. */
-static void
-put_digest(struct buffer *b, const char *key, const uint64_t digest[2])
-{
-	static const char digits[] = "0123456789abcdef";
-	uint8_t text[32];
-	for (uint32_t i = 0; i < 32; i++)
-		text[i] = (uint8_t)digits[digest[i / 16] >> (60 - i % 16 * 4) & 15];
-	put_named(b, key, (struct bytes){ text, sizeof text });
-}
-
-enum handled
-handle_digest(struct call *call)
-{
-	struct command command = { .kind = COMMAND_DIGEST, .digest = { .location = { NULL, 0 } } };
-	struct result result;
-	if (digest_decode(call, &command.digest) != STATUS_OK)
-		return call_bad(call);
-	engine_execute(call->service->engine, &command, &result);
-	query_seq(call);
-	if (result.status != STATUS_OK)
-		return call_refuse_result(call, &result);
-	query_head(call, 3u + result.has_state);
-	if (result.has_state)
-		put_digest(call->out, "state", result.digest_state);
-	put_digest(call->out, "stock", result.digest_stock);
-	put_text(call->out, "cells");
-	put_uint(call->out, result.cells);
-	return HANDLED_REPLY;
-}
-
 /* ---- status ---- */
 
 static void

@@ -25,6 +25,12 @@
 #define BACK_PAUSE_MS 100
 #define DRAIN_MS 3000 /* after Ctrl-C: for the answers of what is in flight */
 #define LOOK_MS 200
+/*
+ * Rows that do not say when they happened can be recognised as repeats only among the 4,096 newest numbers of their source (D28), so
+ * no more of them are on their way at a time: what is sent again after a lost answer is then a duplicate, never a conflict.
+ */
+#define UNDATED_MAX SOURCE_WINDOW
+#define UNDATED_MESSAGE_MAX (SOURCE_WINDOW / 8)
 
 const struct cli_option cli_post_options[] = {
 	{ "events", "HOST:PORT", "the gate's port, default 127.0.0.1:7401, or the environment's HOLDFAST_EVENTS" },
@@ -62,6 +68,8 @@ struct post {
 	int idle[POST_SLOTS], idle_n; /* slots without a message */
 	int filling; /* the slot that takes rows, or -1 */
 	struct post_message back, again; /* rows put back; the same while they are sent again */
+	uint32_t undated; /* rows in flight that do not say when they happened */
+	bool any_undated;
 	bool for_now; /* some were refused for the moment only */
 	struct why why;
 };
@@ -79,8 +87,8 @@ on_interrupt(int signal)
 static bool
 put_back(struct post *p, const struct post_message *m, const struct post_row *r)
 {
-	struct bytes line = { m->lines.at + r->line_at, r->line_n };
-	return !interrupted && post_message_add(&p->back, r->number, m->events.at + r->event_at, r->event_n, line);
+	struct bytes line = { m->lines.at + r->line_at, r->line_n }, event = { m->events.at + r->event_at, r->event_n };
+	return !interrupted && post_message_add(&p->back, r->number, event, line, r->dated);
 }
 
 static void
@@ -148,6 +156,7 @@ take_answer(struct post *p, const struct post_answer *a)
 		else
 			row_refused(p, m, &m->rows[i], "internal", "the answer has another number of outcomes than the message has events");
 	}
+	p->undated -= m->undated;
 	p->idle[p->idle_n++] = a->slot;
 }
 
@@ -185,20 +194,28 @@ send_filled(struct post *p)
 	int slot = p->filling;
 	if (slot < 0 || p->slot[slot].n == 0)
 		return 0;
+	while (p->undated > 0 && p->undated + p->slot[slot].undated > UNDATED_MAX && !interrupted)
+		if (receive(p, LOOK_MS) < 0)
+			return -1;
+	if (interrupted)
+		return 0;
 	p->filling = -1;
+	p->undated += p->slot[slot].undated;
 	post_message_seal(&p->slot[slot]);
 	return post_link_send(p->link, slot, &p->slot[slot], &p->why);
 }
 
 static int
-add_row(struct post *p, uint64_t number, const uint8_t *event, uint32_t n, struct bytes line)
+add_row(struct post *p, uint64_t number, struct bytes event, struct bytes line, bool dated)
 {
+	p->any_undated |= !dated;
 	while (!interrupted) {
 		if (slot_ready(p) < 0)
 			return -1;
-		if (p->filling >= 0 && post_message_add(&p->slot[p->filling], number, event, n, line))
+		struct post_message *m = p->filling < 0 ? NULL : &p->slot[p->filling];
+		if (m && (dated || m->undated < UNDATED_MESSAGE_MAX) && post_message_add(m, number, event, line, dated))
 			break;
-		if (p->filling >= 0 && send_filled(p) < 0)
+		if (m && send_filled(p) < 0)
 			return -1;
 	}
 	return 0;
@@ -232,8 +249,8 @@ send_back(struct post *p)
 	p->for_now = false;
 	for (uint32_t i = 0; i < rows.n && !interrupted; i++) {
 		const struct post_row *r = &rows.rows[i];
-		struct bytes line = { rows.lines.at + r->line_at, r->line_n };
-		if (add_row(p, r->number, rows.events.at + r->event_at, r->event_n, line) < 0)
+		struct bytes line = { rows.lines.at + r->line_at, r->line_n }, event = { rows.events.at + r->event_at, r->event_n };
+		if (add_row(p, r->number, event, line, r->dated) < 0)
 			return -1;
 	}
 	return settle(p);
@@ -293,7 +310,7 @@ one_row(struct post *p)
 		post_tally_bar(&p->tally, post_read_share(p->file), false);
 		return 1;
 	}
-	if (add_row(p, row, e.bytes, e.n, post_read_record(p->file)) < 0)
+	if (add_row(p, row, (struct bytes){ e.bytes, e.n }, post_read_record(p->file), e.dated) < 0)
 		return -2;
 	return p->back.n >= BACK_ROWS_MAX / 2 && drain_back(p) < 0 ? -2 : 1;
 }
@@ -439,6 +456,16 @@ close_all(struct post *p)
 	post_message_fini(&p->again);
 }
 
+static void
+hints(const struct post *p)
+{
+	if (p->any_undated && post_tally_code(&p->tally, "conflict"))
+		fputs("hint: rows here have no 'at', so those older than the 4,096 newest numbers of their source cannot be told from other events\n"
+		      "      with used numbers: to post a file again, give 'at' (a column, or --set at=TIME) or skip with --resume\n", stderr);
+	if (post_tally_code(&p->tally, "gap_too_wide"))
+		fputs("hint: numbers are missing before these: 'holdfast position SOURCE' shows which, --skip-to declares them lost\n", stderr);
+}
+
 static int
 report(struct post *p, enum cli_exit exit)
 {
@@ -457,6 +484,8 @@ report(struct post *p, enum cli_exit exit)
 		post_tally_for_people(t, resent, exit == CLI_INTERRUPTED);
 	if (failure && !p->cli->json)
 		fprintf(stderr, "holdfast post: %s\n", failure);
+	if (!p->cli->json)
+		hints(p);
 	return !kept && exit == CLI_REJECTED ? CLI_FILE : exit;
 }
 

@@ -119,6 +119,7 @@ post_json_event(const struct post_defaults *d, struct bytes line, uint8_t *room,
 			p = put_member(p, end, key, item, event);
 	if (p)
 		p = put_defaults(d, p, end, j, &pairs, event);
+	event->dated = json_object_get(j, "at") || d->value[POST_AT].n;
 	const json_t *source = json_object_get(j, "source");
 	size_t n = source ? json_string_length(source) : 0;
 	if (n > 0 && n <= sizeof event->kept) {

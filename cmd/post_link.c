@@ -58,17 +58,18 @@ post_message_clear(struct post_message *m)
 {
 	m->events.used = m->lines.used = 0;
 	m->events.full = m->lines.full = false;
-	m->n = 0;
+	m->n = m->undated = 0;
 	buffer_append(&m->events, "\xdc\0\0", MESSAGE_HEAD_BYTES);
 }
 
 bool
-post_message_add(struct post_message *m, uint64_t number, const uint8_t *event, uint32_t event_n, struct bytes line)
+post_message_add(struct post_message *m, uint64_t number, struct bytes event, struct bytes line, bool dated)
 {
-	if (m->n == m->rows_max || m->events.used + event_n > POST_MESSAGE_BYTES_MAX)
+	if (m->n == m->rows_max || m->events.used + event.n > m->events.limit)
 		return false;
-	m->rows[m->n++] = (struct post_row){ number, (uint32_t)m->events.used, event_n, (uint32_t)m->lines.used, line.n };
-	buffer_append(&m->events, event, event_n);
+	m->rows[m->n++] = (struct post_row){ number, (uint32_t)m->events.used, event.n, (uint32_t)m->lines.used, line.n, dated };
+	m->undated += !dated;
+	buffer_append(&m->events, event.at, event.n);
 	buffer_append(&m->lines, line.at, line.n);
 	return true;
 }

@@ -17,6 +17,7 @@ struct post_row {
 	uint64_t number; /* of the row in the file, from 1 */
 	uint32_t event_at, event_n; /* its bytes in events */
 	uint32_t line_at, line_n; /* its original line in lines */
+	bool dated;
 };
 
 /* Rows on their way. A message is a msgpack array whose head has a fixed width, so that rows can be added. */
@@ -24,7 +25,7 @@ struct post_message {
 	struct buffer events; /* MESSAGE_HEAD_BYTES, then events */
 	struct buffer lines;
 	struct post_row *rows;
-	uint32_t n, rows_max;
+	uint32_t n, rows_max, undated;
 };
 #define MESSAGE_HEAD_BYTES 3
 
@@ -32,7 +33,7 @@ bool post_message_init(struct post_message *, uint32_t rows_max);
 void post_message_fini(struct post_message *);
 void post_message_clear(struct post_message *);
 /* false: it is full (rows, or 1 MiB); nothing was added. */
-bool post_message_add(struct post_message *, uint64_t number, const uint8_t *event, uint32_t event_n, struct bytes line);
+bool post_message_add(struct post_message *, uint64_t number, struct bytes event, struct bytes line, bool dated);
 /* Writes the head; the message is events.at[0..events.used). */
 void post_message_seal(struct post_message *);
 

@@ -310,6 +310,7 @@ csv_event(struct post_rows *r, struct post_event *event)
 			continue;
 		if (k == POST_SOURCE)
 			event->source = value;
+		event->dated |= k == POST_AT;
 		p = post_put(p, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
 		pairs++;
 	}

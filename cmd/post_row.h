@@ -36,6 +36,7 @@ struct post_event {
 	uint32_t n;
 	struct bytes source; /* for --resume; empty when the row names none */
 	int64_t number; /* its n; 0: none */
+	bool dated; /* it says when it happened */
 	uint8_t kept[PLACE_BYTES_MAX]; /* where the source of a JSON row outlives its parsed line */
 	const char *defect; /* not NULL: it cannot be sent at all; a static sentence, bytes hold nothing */
 };

@@ -71,6 +71,15 @@ post_tally_rejected(struct post_tally *t, uint64_t row, const char *code, const 
 }
 
 uint64_t
+post_tally_code(const struct post_tally *t, const char *code)
+{
+	for (int i = 0; i < t->codes_n; i++)
+		if (strcmp(t->codes[i].code, code) == 0)
+			return t->codes[i].n;
+	return 0;
+}
+
+uint64_t
 post_tally_done(const struct post_tally *t)
 {
 	return t->applied + t->absorbed + t->duplicate + t->reconciled + t->rejected;

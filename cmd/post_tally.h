@@ -27,6 +27,8 @@ void post_tally_begin(struct post_tally *, const char *file, const char *rejecte
 /* false: the file of rejected rows cannot be written, tally->why says why. */
 bool post_tally_end(struct post_tally *);
 void post_tally_rejected(struct post_tally *, uint64_t row, const char *code, const char *message, struct bytes line);
+/* Rows rejected with this code. */
+uint64_t post_tally_code(const struct post_tally *, const char *code);
 /* Rows that are done with: have an outcome. */
 uint64_t post_tally_done(const struct post_tally *);
 /* share: of the file, 0 to 1, or -1. Draws at most ten times a second, and only for a terminal. */

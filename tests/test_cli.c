@@ -38,7 +38,7 @@ cli(const char *format, ...)
 	vsnprintf(words, sizeof words, format, args);
 	va_end(args);
 	snprintf(line, sizeof line,
-	    "cd %s && HOLDFAST_SERVER=127.0.0.1:%u HOLDFAST_EVENTS=127.0.0.1:%u %s %s >out 2>err </dev/null", server.folder, server.rpc,
+	    "cd %s && HOLDFAST_SERVER=127.0.0.1:%u HOLDFAST_EVENTS=127.0.0.1:%u %s </dev/null %s >out 2>err", server.folder, server.rpc,
 	    server.events, program, words);
 	int status = system(line);
 	slurp("out", out, sizeof out);
@@ -342,9 +342,9 @@ a_shuffled_file_arrives_whole(void)
 			order[k] = held;
 		}
 	}
-	size_t used = (size_t)snprintf(text, sizeof text, "source,n,kind,sku,location,qty\n");
+	size_t used = (size_t)snprintf(text, sizeof text, "source,n,kind,sku,location,qty,at\n");
 	for (int i = 0; i < ROWS; i++)
-		used += (size_t)snprintf(text + used, sizeof text - used, "mixed,%d,receipt,MIX,L1,1\n", order[i]);
+		used += (size_t)snprintf(text + used, sizeof text - used, "mixed,%d,receipt,MIX,L1,1,%d\n", order[i], order[i]);
 	write_rows("mixed.csv", text);
 	check_cli(0, "post mixed.csv --json");
 	check_equal(json_at("applied"), ROWS);
@@ -352,6 +352,27 @@ a_shuffled_file_arrives_whole(void)
 	check_equal(json_at("cells.0.ats"), ROWS);
 	check_cli(0, "post mixed.csv --rpc --json --batch 77");
 	check_equal(json_at("duplicate"), ROWS);
+}
+
+/* D28: a number that is older than the digests and has no instant cannot be told from a till that began anew. */
+static void
+undated_rows_that_come_again_are_told_how_to_avoid_it(void)
+{
+	enum { ROWS = 5000 };
+	static char text[ROWS * 48];
+	size_t used = (size_t)snprintf(text, sizeof text, "source,n,kind,sku,location,qty\n");
+	for (int i = 1; i <= ROWS; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "undated,%d,receipt,U,L1,1\n", i);
+	write_rows("undated.csv", text);
+	check_cli(0, "post undated.csv --json");
+	check_equal(json_at("applied"), ROWS);
+	check_cli(0, "post undated.csv --resume --json");
+	check_equal(json_at("skipped"), ROWS);
+	check_cli(5, "post undated.csv");
+	check_says(err, "have no 'at'");
+	check_says(err, "--resume");
+	check_cli(0, "ats U L1 --json");
+	check_equal(json_at("cells.0.ats"), ROWS);
 }
 
 static void
@@ -424,6 +445,7 @@ static const struct check tests[] = {
 	CHECK(a_file_posted_again_changes_nothing),
 	CHECK(rejected_rows_stand_beside_the_file_with_their_reasons),
 	CHECK(a_shuffled_file_arrives_whole),
+	CHECK(undated_rows_that_come_again_are_told_how_to_avoid_it),
 	CHECK(json_lines_come_through_a_pipe),
 	CHECK(policies_are_set_and_seen),
 	CHECK(status_is_a_page_and_an_object),

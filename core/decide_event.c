@@ -73,15 +73,16 @@ reject_which(struct arrival *a, enum status status, const char *which, const cha
 
 /* ---- marks and quarantine: how an event ends ---- */
 
-/* Remembers the identity with its outcome. A replayed one only where its place in the ring is still its own. */
+/* Remembers the identity with its outcome. A replayed one only where the ring still has this very event: a replayed conflict
+ * leaves the number to the event that had it first, whose repeats stay duplicates. */
 static void
 emit_seen(struct engine *e, const struct arrival *a, enum event_outcome outcome, enum status status)
 {
 	const struct event_command *c = a->c;
 	if (c->n) {
 		struct mark_record m = { .source = a->source, .n = c->n, .digest = a->digest, .outcome = outcome, .status = status };
-		const struct source *s = &e->sources.at[a->source];
-		if (a->replay && (s->highest - c->n >= SOURCE_WINDOW || !sources_has(&e->sources, a->source, c->n)))
+		const struct mark *mark;
+		if (a->replay && (sources_look(&e->sources, a->source, c->n, &mark) != SEEN_KNOWN || mark->digest != a->digest))
 			return;
 		sources_after(&e->sources, a->source, c->n, a->at, &m);
 		emit_mark(e, &m);
@@ -244,6 +245,14 @@ sound(struct engine *e, struct arrival *a)
 	}
 	if (c->at > latest || (c->kind == EVENT_COUNT && c->as_of > latest)) {
 		reject(a, STATUS_BAD_REQUEST, "the event lies in the future: is the source's clock right?");
+		return false;
+	}
+	if (c->kind == EVENT_ADJUST && (c->reason.n == 0 || c->qty == 0)) {
+		reject(a, STATUS_BAD_REQUEST, "an adjust needs a reason and a quantity that is not 0");
+		return false;
+	}
+	if (c->kind == EVENT_FULFIL && c->ref.n == 0) {
+		reject(a, STATUS_BAD_REQUEST, "a fulfil event needs the reservation as its ref");
 		return false;
 	}
 	a->sku = names_find(&e->names[NAMES_SKU], c->sku);
@@ -553,13 +562,14 @@ decide_quarantine_drop(struct engine *e, const struct quarantine_command *c, str
 void
 decide_quarantine_replay(struct engine *e, const struct quarantine_command *c, struct result *result)
 {
-	if (quarantine_find(&e->quarantine, c->number) == NULL) {
+	const struct kept_event *kept = quarantine_find(&e->quarantine, c->number);
+	if (kept == NULL) {
 		refuse(result, STATUS_NOT_FOUND, "the quarantine keeps no item of that number");
 		return;
 	}
 	struct arrival a = { .c = c->event, .result = result, .source = NAME_NONE, .sku = NAME_NONE, .location = NAME_NONE,
 		.replay = true, .replay_number = c->number };
-	a.at = c->event->at == -1 ? e->now : c->event->at;
+	a.at = c->event->at == -1 ? kept->at : c->event->at; /* D31: it arrived when it was kept */
 	a.digest = content_digest(e, c->event);
 	result->number = -1;
 	decide(e, &a);

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <holdfast/holdfast.h>
+
 #include "core/base.h"
 #include "net/clock.h"
 #include "net/codec_read.h"
@@ -641,6 +643,134 @@ a_refusal_for_now_is_posted_again_and_another_one_is_the_answer(void)
 	fake_stop(&fake);
 }
 
+/* ---- the real server ---- */
+
+#define RECEIPTS_OF_MESSAGE 20
+
+/* One unit of S at L received, as number n of the source "pos". */
+static size_t
+put_receipt(uint8_t *at, uint32_t n)
+{
+	static const char head[] = "\x87\xa1v\x01\xa6source\xa3pos\xa4kind\xa7receipt\xa3sku\xa1S\xa8location\xa1L\xa3qty\x01\xa1n\xce";
+	memcpy(at, head, sizeof head - 1);
+	for (int i = 0; i < 4; i++)
+		at[sizeof head - 1 + i] = (uint8_t)(n >> (24 - 8 * i));
+	return sizeof head - 1 + 4;
+}
+
+/* Posts receipts 1..RECEIPTS_OF_MESSAGE * messages, and calls half() when half is answered. */
+static void
+post_receipts(uint16_t port, uint32_t messages, struct posting *tally, void (*half)(void *), void *context)
+{
+	int64_t end_ms = clock_steady_ms() + 2 * PATIENCE_MS;
+	static uint8_t message[8192];
+	struct why why = { "" };
+	uint32_t sent = 0;
+	struct gate_post *p = post_open(port);
+	check(p);
+	while (tally->answered < messages && !check_failed_now && clock_steady_ms() < end_ms) {
+		while (sent < messages && gate_post_in_flight(p) < 16) {
+			size_t n = 3;
+			memcpy(message, "\xdc\x00\x14", 3);
+			for (uint32_t i = 1; i <= RECEIPTS_OF_MESSAGE; i++)
+				n += put_receipt(message + n, sent * RECEIPTS_OF_MESSAGE + i);
+			check_equal(gate_post_send(p, sent, message, n, &why), 1);
+			sent++;
+		}
+		post_answer(p, tally, 100, RECEIPTS_OF_MESSAGE);
+		if (half && tally->answered >= messages / 2) {
+			half(context);
+			half = NULL;
+		}
+	}
+	gate_post_close(p);
+	check_equal(tally->answered, messages);
+	check_equal(tally->other, 0);
+}
+
+static int64_t
+on_hand(uint16_t rpc)
+{
+	struct hf_failure failure;
+	struct hf_line cell = { "S", "L", 0 };
+	const struct hf_value *value;
+	int64_t n = -1;
+	struct hf *hf = hf_connect("127.0.0.1", rpc, PATIENCE_MS, &failure);
+	/* [seq, [{on_hand, ...}]] */
+	if (hf && hf_stock(hf, &cell, 1, &value) == HF_OK && value->type == HF_ARRAY && value->array.n == 2
+	    && value->array.items[1].type == HF_ARRAY && value->array.items[1].array.n == 1)
+		n = hf_int(hf_get(&value->array.items[1].array.items[0], "on_hand"), -1);
+	if (hf)
+		hf_close(hf);
+	return n;
+}
+
+struct life {
+	struct server *server;
+	const char *const *arguments;
+	bool started;
+};
+
+static void
+kill_and_restart(void *context)
+{
+	struct life *life = context;
+	struct why why = { "" };
+	server_kill(life->server);
+	life->started = server_start(life->server, life->arguments, &why) == 0;
+	if (!life->started)
+		printf("     %s\n", why.text);
+}
+
+static void
+a_server_killed_and_restarted_has_every_event_once(void)
+{
+	char address[32];
+	const char *first[] = { "--gate", "off", "--cells-max", "1000", NULL };
+	const char *again[] = { "--gate", "off", "--cells-max", "1000", "--listen", address, NULL };
+	struct server server;
+	struct life life = { &server, again, false };
+	struct gate_process gate;
+	struct posting tally = { 0 };
+	struct why why = { "" };
+	check(server_init(&server, &why) == 0);
+	if (server_start(&server, first, &why) < 0)
+		printf("     %s\n", why.text);
+	check(server.rpc != 0);
+	snprintf(address, sizeof address, "127.0.0.1:%u", server.rpc);
+	gate_start(&gate, server.rpc, 0);
+	if (!check_failed_now)
+		post_receipts(gate.port, 400, &tally, kill_and_restart, &life);
+	if (!check_failed_now && life.started)
+		check_equal(on_hand(server.rpc), 400 * RECEIPTS_OF_MESSAGE);
+	check_equal(gate_end(&gate, SIGTERM), 0);
+	server_remove(&server);
+	check(life.started);
+}
+
+static void
+a_server_that_takes_its_gate_with_it_has_every_event_once(void)
+{
+	char address[32];
+	const char *first[] = { "--cells-max", "1000", NULL };
+	const char *again[] = { "--cells-max", "1000", "--events", address, NULL };
+	struct server server;
+	struct life life = { &server, again, false };
+	struct posting tally = { 0 };
+	struct why why = { "" };
+	check(server_init(&server, &why) == 0);
+	if (server_start(&server, first, &why) < 0)
+		printf("     %s\n", why.text);
+	check(server.events != 0);
+	snprintf(address, sizeof address, "127.0.0.1:%u", server.events);
+	post_receipts(server.events, 400, &tally, kill_and_restart, &life);
+	if (!check_failed_now && life.started)
+		check_equal(on_hand(server.rpc), 400 * RECEIPTS_OF_MESSAGE);
+	check_equal(server_stop(&server), 0);
+	server_remove(&server);
+	check(life.started);
+}
+
 static void
 break_off(void *context)
 {
@@ -940,6 +1070,8 @@ static const struct check tests[] = {
 	CHECK(a_request_that_comes_again_is_posted_once_and_answered_again),
 	CHECK(a_refusal_for_now_is_posted_again_and_another_one_is_the_answer),
 	CHECK(a_server_that_breaks_off_loses_nothing),
+	CHECK(a_server_killed_and_restarted_has_every_event_once),
+	CHECK(a_server_that_takes_its_gate_with_it_has_every_event_once),
 	CHECK(messages_wait_for_a_server_that_is_away),
 	CHECK(what_is_in_flight_is_bounded_and_the_rest_waits),
 	CHECK(a_gate_that_is_killed_and_restarted_loses_nothing),

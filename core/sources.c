@@ -25,11 +25,13 @@ sources_look(const struct sources *sources, uint32_t source, uint64_t n, const s
 {
 	const struct source *s = &sources->at[source];
 	*mark = slot_of(sources, source, n);
+	if (n <= s->highest && s->highest - n >= SOURCE_WINDOW) /* also while its slot is not overwritten yet (D28) */
+		return SEEN_LONG_AGO;
 	if ((*mark)->n == n)
 		return SEEN_KNOWN;
 	if (n > s->contiguous)
 		return n - s->contiguous > SOURCE_WINDOW ? SEEN_TOO_FAR : SEEN_NEW;
-	return s->highest - n < SOURCE_WINDOW ? SEEN_LOST : SEEN_LONG_AGO;
+	return SEEN_LOST;
 }
 
 /* Grows over what was seen beyond; `n` counts as seen although it is not in the ring yet. */

@@ -271,37 +271,118 @@ failing_calls_never_give_a_false_answer(void)
 	printf("\n");
 }
 
-/* The first failed write or sync ends acknowledging for good, though the disk is well again (L4). */
-static void
-after_unknown_every_append_is_unknown_until_it_is_claimed_anew(void)
+/* A batch whose sync failed: written, in the page cache, perhaps nowhere else. */
+static struct disk *
+disk_with_unsynced_batch(uint64_t before, uint64_t *lost)
 {
 	struct disk *disk = sim_disk_new();
 	struct log_tail tail;
 	struct why why;
 	uint64_t last = 0;
-	struct log *log = rig_open(disk, SEGMENT_BYTES, &tail, &why);
+	struct log *log = rig_open(disk, 4 * SEGMENT_BYTES, &tail, &why);
 
-	check(log);
-	check_equal(rig_append(log, 1, &last, 5, 100), LOG_DURABLE);
-	sim_disk_fail(disk, 2, EIO); /* the sync behind the write */
-	uint64_t lost = last + 1;
-	check_equal(rig_append(log, 1, &last, 1, 100), LOG_UNKNOWN);
-	sim_disk_fail(disk, 0, 0);
-	for (int i = 0; i < 3; i++)
-		check_equal(rig_append(log, 1, &last, 1, 100), LOG_UNKNOWN);
-	rig_die(log, disk);
-	sim_disk_kill(disk);
-	check((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)));
-	check(tail.last_seq >= lost); /* it was in the page cache: it is copied and there for good */
-	check_equal(log->calls->resolve(log, lost, &why), LOG_DURABLE);
-	check_equal(log->calls->resolve(log, tail.last_seq + 1, &why), LOG_FENCED);
-	rig_die(log, disk);
-	sim_disk_crash(disk, 1);
-	last = tail.last_seq;
-	check((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)));
-	check_equal(tail.last_seq, last);
-	log->calls->close(log);
-	disk->calls->end(disk);
+	if (log && rig_append(log, 1, &last, (int)before, PAYLOAD_MAX) == LOG_DURABLE) {
+		*lost = last + 1;
+		sim_disk_fail(disk, 2, EIO); /* call 1 writes, call 2 syncs */
+		if (rig_append(log, 1, &last, 1, PAYLOAD_MAX) != LOG_UNKNOWN)
+			*lost = 0;
+		sim_disk_fail(disk, 0, 0);
+		for (int i = 0; i < 3; i++) /* L4: the disk is well again, the journal is not */
+			if (rig_append(log, 1, &last, 1, PAYLOAD_MAX) != LOG_UNKNOWN)
+				*lost = 0;
+		rig_die(log, disk);
+		sim_disk_kill(disk);
+	}
+	return disk;
+}
+
+static void
+after_unknown_every_append_is_unknown_until_it_is_claimed_anew(void)
+{
+	for (uint64_t seed = check_seed(1), i = 0; i < 20; i++) {
+		uint64_t lost = 0;
+		struct disk *disk = disk_with_unsynced_batch(5, &lost);
+		struct log_tail tail;
+		struct why why;
+		check(lost);
+		struct log *log = rig_open(disk, SEGMENT_BYTES, &tail, &why);
+		check(log);
+		check(tail.last_seq >= lost); /* it was in the page cache: it is copied, and there for good */
+		check_equal(log->calls->resolve(log, lost, &why), LOG_DURABLE);
+		check_equal(log->calls->resolve(log, tail.last_seq + 1, &why), LOG_FENCED);
+		rig_die(log, disk);
+		sim_disk_crash(disk, seed + i);
+		uint64_t last = tail.last_seq;
+		check((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)));
+		check_equal(tail.last_seq, last);
+		log->calls->close(log);
+		disk->calls->end(disk);
+	}
+}
+
+/* The power fails during the claim that copies such a batch; whatever the next claim tells about it stays so. */
+static void
+what_a_claim_told_about_an_unsynced_batch_stays_so(void)
+{
+	uint64_t seed = check_seed(1), there = 0, not_there = 0;
+
+	for (uint64_t before = 0; before < 4; before += 3)
+		for (uint64_t k = 1; k < 40; k++)
+			for (uint64_t i = 0; i < 24; i++) {
+				uint64_t lost = 0;
+				struct disk *disk = disk_with_unsynced_batch(before, &lost);
+				struct log_tail tail, again;
+				struct why why;
+				check(lost);
+				sim_disk_stop_after(disk, k);
+				struct log *log = rig_open(disk, SEGMENT_BYTES, &tail, &why);
+				if (log)
+					rig_die(log, disk);
+				sim_disk_crash(disk, seed + i);
+				check((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)));
+				*(tail.last_seq >= lost ? &there : &not_there) += 1;
+				rig_die(log, disk);
+				sim_disk_crash(disk, seed + i + 100);
+				check((log = rig_open(disk, SEGMENT_BYTES, &again, &why)));
+				check_equal(again.last_seq, tail.last_seq);
+				check(again.epoch > tail.epoch);
+				log->calls->close(log);
+				disk->calls->end(disk);
+			}
+	printf("     there %" PRIu64 " times, not there %" PRIu64 "\n", there, not_there);
+	check(there && not_there);
+}
+
+/* A call of the first claim fails, the second claim meets a power cut: what the first left in the page cache only may be gone. */
+static void
+a_claim_that_failed_and_one_that_was_cut_short_leave_no_damage(void)
+{
+	uint64_t seed = check_seed(1);
+
+	for (uint64_t k = 1; k < 70; k++)
+		for (uint64_t m = 1 + k % 2; m < 90; m += 2) {
+			uint64_t i = (k + m / 2) % 3;
+			uint64_t lost = 0;
+			struct disk *disk = disk_with_unsynced_batch(i, &lost);
+			struct log_tail tail;
+			struct why why;
+			check(lost);
+			sim_disk_fail(disk, k, EIO);
+			struct log *log = rig_open(disk, SEGMENT_BYTES, &tail, &why);
+			if (log)
+				rig_die(log, disk);
+			sim_disk_kill(disk);
+			sim_disk_stop_after(disk, m);
+			if ((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)))
+				rig_die(log, disk);
+			sim_disk_crash(disk, seed + i + k * 40 + m);
+			struct script script = { .epoch = 1, .durable = lost - 1 };
+			judge(disk, &script, &tail);
+			disk->calls->end(disk);
+			if (check_failed_now)
+				printf("     fault at call %" PRIu64 ", power cut after %" PRIu64 ", HOLDFAST_SEED=%" PRIu64 "\n", k, m, seed);
+			check_calm();
+		}
 }
 
 static const struct check tests[] = {
@@ -310,6 +391,8 @@ static const struct check tests[] = {
 	CHECK(torn_tail_is_cut_at_the_last_whole_batch),
 	CHECK(failing_calls_never_give_a_false_answer),
 	CHECK(after_unknown_every_append_is_unknown_until_it_is_claimed_anew),
+	CHECK(what_a_claim_told_about_an_unsynced_batch_stays_so),
+	CHECK(a_claim_that_failed_and_one_that_was_cut_short_leave_no_damage),
 };
 
 int

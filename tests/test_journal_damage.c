@@ -226,6 +226,10 @@ a_segment_that_lost_header_and_first_batch_is_damage_unless_it_is_the_last(void)
 		struct disk *disk = sim_disk_clone(whole);
 		size_t n;
 		memset(sim_disk_bytes(disk, names.text[f], &n), 0, 2 * JOURNAL_BLOCK_BYTES);
+		struct log_tail tail;
+		struct why why;
+		check(!rig_open(disk, SEGMENT_BYTES, &tail, &why)); /* before anything is recycled */
+		sim_disk_kill(disk);
 		judge(disk, last, last_batch, false, &tally);
 		disk->calls->end(disk);
 		check_calm();
@@ -272,6 +276,34 @@ a_batch_of_another_history_is_damage_though_its_checksums_are_right(void)
 	disk->calls->end(disk);
 }
 
+/* A whole segment of another history: sound in itself, but it does not continue the one before it. */
+static void
+a_segment_of_another_history_is_damage_though_it_is_sound_in_itself(void)
+{
+	uint64_t last, last_batch, generation;
+	struct names names;
+	struct tally tally = { 0 };
+	struct segment_head segment;
+	struct batch_head head;
+	size_t n;
+	struct disk *disk = journal_make(&last, &last_batch, false, &names);
+
+	check(last > 10);
+	check(journal_name_parse(names.text[1], &generation));
+	uint8_t *bytes = sim_disk_bytes(disk, names.text[1], &n);
+	check(segment_head_decode(bytes, n, generation, &segment));
+	uint64_t hash = segment.prev_hash ^= 1;
+	segment_head_encode(bytes, &segment);
+	for (uint8_t *at = bytes + JOURNAL_BLOCK_BYTES; batch_head_decode(at, generation, &head);
+	     at += batch_disk_bytes(head.payload_n)) {
+		hash = head.hash = batch_hash(hash, &head, at + BATCH_HEAD_BYTES);
+		batch_encode(at, &head);
+	}
+	judge(disk, last, last_batch, false, &tally);
+	check_equal(tally.stopped, 1);
+	disk->calls->end(disk);
+}
+
 static void
 state_collect(void *context, const struct journal_finding *finding)
 {
@@ -312,6 +344,7 @@ static const struct check tests[] = {
 	CHECK(a_lost_segment_header_is_damage_while_batches_stand_behind_it),
 	CHECK(a_segment_that_lost_header_and_first_batch_is_damage_unless_it_is_the_last),
 	CHECK(a_batch_of_another_history_is_damage_though_its_checksums_are_right),
+	CHECK(a_segment_of_another_history_is_damage_though_it_is_sound_in_itself),
 	CHECK(inspect_finds_damage_and_changes_nothing),
 };
 

@@ -1,26 +1,38 @@
 /* decide_policy.c: safety stock, oversell limits, location groups; the jobs that group changes and digests are (D1, D4, R28, R29) */
 #include "core/state.h"
 
+/* Refusals by class, in the order of D26. */
+static bool
+policy_names_known(struct engine *e, const struct policy_cells_command *c, struct result *result)
+{
+	const struct names *locations = &e->names[NAMES_LOCATION];
+	bool skus = true, places = true;
+	for (uint32_t i = 0; i < c->cells_n; i++) {
+		uint32_t location = names_find(locations, c->cells[i].location);
+		skus &= names_find(&e->names[NAMES_SKU], c->cells[i].sku) != NAME_NONE;
+		if (location == NAME_NONE || group_place(&e->groups, location) == PLACE_GROUP_HIDDEN) {
+			places = false;
+		} else if (is_group(e, location)) {
+			refuse(result, STATUS_BAD_REQUEST, "cells of a group are derived: set the policy of its locations");
+			return false;
+		}
+	}
+	if (!skus)
+		refuse(result, STATUS_UNKNOWN_SKU, "a policy names a SKU that no event ever named");
+	else if (!places)
+		refuse(result, STATUS_UNKNOWN_LOCATION, "a policy names a location that no event ever named");
+	return skus && places;
+}
+
 void
 decide_policy_cells(struct engine *e, const struct policy_cells_command *c, struct result *result)
 {
 	changes_begin(e);
-	for (uint32_t i = 0; i < c->cells_n; i++)
-		if (names_find(&e->names[NAMES_SKU], c->cells[i].sku) == NAME_NONE) {
-			refuse(result, STATUS_UNKNOWN_SKU, "a policy names a SKU that no event ever named");
-			return;
-		}
+	if (!policy_names_known(e, c, result))
+		return;
 	for (uint32_t i = 0; i < c->cells_n; i++) {
 		const struct policy_cell *p = &c->cells[i];
 		uint32_t location = names_find(&e->names[NAMES_LOCATION], p->location);
-		if (location == NAME_NONE || (is_group(e, location) && group_place(&e->groups, location) == PLACE_GROUP_HIDDEN)) {
-			refuse(result, STATUS_UNKNOWN_LOCATION, "a policy names a location that no event ever named");
-			return;
-		}
-		if (is_group(e, location)) {
-			refuse(result, STATUS_BAD_REQUEST, "cells of a group are derived: set the policy of its locations");
-			return;
-		}
 		struct cell_change *change = change_of_pair(e, names_find(&e->names[NAMES_SKU], p->sku), location);
 		if (p->has_safety_stock)
 			change->now.safety_stock = p->safety_stock;
@@ -52,7 +64,7 @@ members_resolve(struct engine *e, const struct policy_group_command *c, uint32_t
 				return false;
 			}
 		ids[i] = names_find(&e->names[NAMES_LOCATION], c->members[i]);
-		if (ids[i] == NAME_NONE) {
+		if (ids[i] == NAME_NONE || group_place(&e->groups, ids[i]) == PLACE_GROUP_HIDDEN) {
 			unknown = true;
 		} else if (is_group(e, ids[i])) {
 			refuse(result, STATUS_BAD_REQUEST, "groups do not nest: members are locations");
@@ -103,10 +115,13 @@ decide_policy_group(struct engine *e, const struct policy_group_command *c, stru
 	const struct names *locations = &e->names[NAMES_LOCATION];
 	uint32_t *ids = e->scratch->members, location = names_find(locations, c->name);
 	const struct group *live = location == NAME_NONE ? NULL : groups_live(&e->groups, location);
-	if (!members_resolve(e, c, ids, result))
+	bool resolved = members_resolve(e, c, ids, result);
+	if (result->status == STATUS_BAD_REQUEST)
 		return;
-	if (location != NAME_NONE && !is_group(e, location))
+	if (location != NAME_NONE && !is_group(e, location)) /* before an unknown member (D26) */
 		refuse(result, STATUS_CONFLICT, "a location has this name already");
+	else if (!resolved)
+		return;
 	else if (c->members_n == 0 && live == NULL)
 		refuse(result, STATUS_NOT_FOUND, "no such group");
 	else if (!memberships_room(e, ids, c->members_n, live))

@@ -25,6 +25,8 @@
 
 #define ZIPF_EXPONENT 0.83 /* popularity of SKUs by lines */
 #define RETURN_SHARE 0.01622 /* of lines */
+#define LATE_SHARE 0.01 /* of till lines arrive late, by up to LATE_MOST of the day: a store that was offline for a while */
+#define LATE_MOST 0.05
 #define SHORTEST_TIME 0.55 /* least and greatest opening stock, in expected days of demand */
 #define LONGEST_TIME 1.9
 
@@ -187,7 +189,9 @@ make_facts(struct maker *m, double scale)
 {
 	for (uint32_t i = 0; i < (uint32_t)(TILL_LINES * scale); i++) {
 		bool back = day_random(&m->random) < RETURN_SHARE;
-		add_fact(m, back ? FACT_RETURN : FACT_SALE, pick_store(m), pick_sku(m), pick_units(m), pick_due(m));
+		struct fact *f = add_fact(m, back ? FACT_RETURN : FACT_SALE, pick_store(m), pick_sku(m), pick_units(m), pick_due(m));
+		if (day_random(&m->random) < LATE_SHARE)
+			f->due = fmin(f->due + LATE_MOST * day_random(&m->random), 1);
 	}
 	/* Deliveries come in the morning, counts and corrections when the store is calm. */
 	for (uint32_t i = 0; i < (uint32_t)(RECEIPTS * scale); i++)

@@ -595,6 +595,50 @@ a_request_that_comes_again_is_posted_once_and_answered_again(void)
 	fake_stop(&fake);
 }
 
+/* The peer reads nothing until all is answered: nanomsg drops what does not fit. Then it asks for what it misses. */
+static void
+answers_that_nanomsg_dropped_are_given_again(void)
+{
+	enum { MESSAGES = 1500, EVENTS = 100, SMALL = 4096 };
+	static uint8_t message[1 << 14], body[1 << 14];
+	static bool have[MESSAGES];
+	struct fake_server fake;
+	struct gate_process gate;
+	int small = SMALL, dropped = 0;
+	char first[65];
+	uint32_t word;
+	int64_t seq;
+	check(fake_start(&fake));
+	gate_start(&gate, fake.port, 0);
+	check_calm();
+	int fd = peer_open(gate.port);
+	check(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+	for (uint32_t i = 0; i < MESSAGES; i++)
+		check(peer_send(fd, i | REQUEST_BIT, message, put_events(message, i * EVENTS, EVENTS)));
+	check(fake_wait_events(&fake, MESSAGES * EVENTS));
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	memset(have, 0, sizeof have);
+	while (poll(&p, 1, 300) > 0) {
+		check(peer_receive(fd, &word, body, sizeof body) > 0);
+		have[word & ~REQUEST_BIT] = true;
+	}
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		if (have[i])
+			continue;
+		dropped++;
+		check(peer_send(fd, i | REQUEST_BIT, message, put_events(message, i * EVENTS, EVENTS)));
+		int64_t got = peer_receive(fd, &word, body, sizeof body);
+		check(got > 0 && word == (i | REQUEST_BIT));
+		check_equal(answer_read(body, (size_t)got, &seq, first), EVENTS);
+		check(strcmp(first, "applied") == 0);
+	}
+	check(dropped > 0);
+	check_equal(fake_count(&fake).posts, MESSAGES);
+	close(fd);
+	check_equal(gate_end(&gate, SIGTERM), 0);
+	fake_stop(&fake);
+}
+
 /* ---- a server in trouble ---- */
 
 static void
@@ -1068,6 +1112,7 @@ static const struct check tests[] = {
 	CHECK(what_is_too_large_is_answered_so),
 	CHECK(wrong_nanomsg_bytes_harm_only_their_connection),
 	CHECK(a_request_that_comes_again_is_posted_once_and_answered_again),
+	CHECK(answers_that_nanomsg_dropped_are_given_again),
 	CHECK(a_refusal_for_now_is_posted_again_and_another_one_is_the_answer),
 	CHECK(a_server_that_breaks_off_loses_nothing),
 	CHECK(a_server_killed_and_restarted_has_every_event_once),

@@ -6,24 +6,7 @@
 #include "tests/journal_rig.h"
 #include "tests/sim_disk.h"
 
-#include "persist/crc32c.h"
-#include "persist/journal_format.h"
-
 #define KIB (UINT64_C(1) << 10)
-
-static void
-checksum_is_castagnoli_and_chains(void)
-{
-	uint8_t bytes[1000];
-	for (size_t i = 0; i < sizeof bytes; i++)
-		bytes[i] = (uint8_t)(i * 7 + i / 13);
-	check_equal(crc32c(0, "123456789", 9), 0xe3069283);
-	check_equal(crc32c_slow(0, "123456789", 9), 0xe3069283);
-	for (size_t from = 0; from < 9; from++)
-		for (size_t n = 0; n < sizeof bytes - from; n += 1 + n / 16)
-			check_equal(crc32c(5, bytes + from, n), crc32c_slow(5, bytes + from, n));
-	check_equal(crc32c(crc32c(0, bytes, 333), bytes + 333, 667), crc32c(0, bytes, 1000));
-}
 
 static void
 what_is_appended_is_read_back(void)
@@ -399,7 +382,6 @@ segments_of_another_size_are_read_and_not_reused(void)
 }
 
 static const struct check tests[] = {
-	CHECK(checksum_is_castagnoli_and_chains),
 	CHECK(what_is_appended_is_read_back),
 	CHECK(batch_of_eight_mebibytes_goes_through_a_real_disk),
 	CHECK(epoch_rises_with_every_claim_and_older_epochs_are_fenced),

@@ -74,9 +74,7 @@ count_is_stale(struct twin *t, const struct event_command *e, const struct stage
 			order = e->n ? (e->n > last->n) - (e->n < last->n) : bytes_compare(e->id, text_bytes(&last->id));
 		stale = order <= 0;
 	}
-	*oldest = floor;
-	if (stale && last->as_of > floor)
-		*oldest = last->as_of;
+	*oldest = stale ? last->as_of : floor;
 	return stale || g->as_of < floor;
 }
 

@@ -37,8 +37,8 @@ twin_policy_cells(struct twin *t, const struct policy_cells_command *c, struct t
 	}
 	for (uint32_t i = 0; i < c->cells_n; i++) {
 		const struct policy_cell *p = &c->cells[i];
-		struct twin_cell *cell = &t->cells[twin_cell_make(t, twin_find(t->skus, t->skus_n, p->sku),
-		    twin_find(t->places, t->places_n, p->location))];
+		uint32_t i_cell = twin_cell_make(t, twin_find(t->skus, t->skus_n, p->sku), twin_find(t->places, t->places_n, p->location));
+		struct twin_cell *cell = &t->cells[i_cell];
 		if (p->has_safety_stock)
 			cell->safety_stock = p->safety_stock;
 		if (p->has_oversell_limit)
@@ -64,6 +64,8 @@ static enum status
 judge(struct twin *t, struct bytes name, const struct text *members, uint32_t n, const char **which)
 {
 	*which = NULL;
+	if (!n && twin_find(t->places, t->places_n, name) != NONE)
+		return STATUS_CONFLICT;
 	if (!n)
 		return twin_group_find(t, name) == NONE ? STATUS_NOT_FOUND : STATUS_OK;
 	for (uint32_t i = 0; i < n; i++) {
@@ -80,7 +82,7 @@ judge(struct twin *t, struct bytes name, const struct text *members, uint32_t n,
 			return STATUS_UNKNOWN_LOCATION;
 	for (uint32_t i = 0; i < n; i++)
 		if (groups_of(t, twin_find(t->places, t->places_n, text_bytes(&members[i])), name) >= GROUPS_OF_LOCATION_MAX) {
-			*which = "groups";
+			*which = "groups_of_location";
 			return STATUS_LIMIT;
 		}
 	if (twin_group_find(t, name) == NONE && t->groups_n >= t->limits.groups_max) {

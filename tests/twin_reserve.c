@@ -233,6 +233,21 @@ grant(struct twin *t, const struct reserve_command *c, uint32_t old, int64_t *gr
 	return in_all && !t->out_shorts_n;
 }
 
+/* A line that got nothing in `partial` mode has a cell all the same. */
+static uint32_t
+new_cells(struct twin *t, const struct reserve_command *c)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < c->lines_n; i++) {
+		bool earlier = false;
+		for (uint32_t j = 0; j < i; j++)
+			earlier |= bytes_equal(c->lines[j].sku, c->lines[i].sku) && bytes_equal(c->lines[j].location, c->lines[i].location);
+		n += !earlier && twin_cell_find(t, twin_find(t->skus, t->skus_n, c->lines[i].sku),
+		    twin_find(t->places, t->places_n, c->lines[i].location)) == NONE;
+	}
+	return n;
+}
+
 static void
 keep(struct twin *t, const struct reserve_command *c, const int64_t *granted)
 {
@@ -255,6 +270,7 @@ keep(struct twin *t, const struct reserve_command *c, const int64_t *granted)
 		l->place = twin_find(t->places, t->places_n, c->lines[i].location);
 		l->qty = l->held = granted[i];
 		l->moved_to = NONE;
+		twin_cell_make(t, l->sku, l->place);
 		twin_answer_line(t, l->sku, l->place, granted[i]);
 	}
 }
@@ -289,6 +305,8 @@ twin_reserve(struct twin *t, const struct reserve_command *c, struct twin_result
 		slot |= t->reservations[i].finished != 0;
 	if (!slot)
 		twin_full(out, "reservations");
+	if (t->cells_n + new_cells(t, c) > t->limits.cells_max)
+		twin_full(out, "cells");
 	if (t->hints.pool_full)
 		twin_full(out, t->hints.pool_full);
 	if (out->which_n)

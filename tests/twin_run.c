@@ -150,21 +150,30 @@ take_hint(struct run *r)
 {
 	static const char *const pools[] = { "extra_lines", "blobs" };
 	twin_hints(r->twin)->pool_full = NULL;
+	twin_hints(r->twin)->quarantine = r->result.job ? 0 : r->result.quarantine;
 	for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
 		if (r->result.status == STATUS_CAPACITY && r->result.which && strcmp(r->result.which, pools[i]) == 0)
 			twin_hints(r->twin)->pool_full = pools[i];
 }
 
+/* A group command is refused at once, done at once (removal), or answered when its job ends. */
 static bool
 accept_job(struct run *r)
 {
-	if (r->result.status == STATUS_OVERLOADED)
-		return r->jobs_n >= 16 || compare_differs(r, "overloaded with so many jobs", r->jobs_n, 16);
-	if (!r->result.job)
+	struct run_job job = { r->result.job, r->expected.r.job, r->expected.r.status };
+	if (r->result.status == STATUS_OVERLOADED) { /* many jobs, or this very group is under way */
+		if (job.twin)
+			twin_job_forget(r->twin, job.twin);
+		return r->jobs_n > 0 || compare_differs(r, "overloaded with so many jobs", r->jobs_n, 1);
+	}
+	if (!job.engine) {
+		if (job.twin)
+			twin_job_finish(r->twin, job.twin, &r->expected);
 		return compare_results(r, NULL);
+	}
 	if (r->jobs_n == 32)
 		return compare_differs(r, "jobs waiting", 33, 16);
-	r->jobs[r->jobs_n++] = (struct run_job){ r->result.job, r->expected.r.job, r->expected.r.status };
+	r->jobs[r->jobs_n++] = job;
 	return true;
 }
 

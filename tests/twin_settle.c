@@ -173,8 +173,6 @@ settle_refused(struct twin *t, enum command_kind kind, const struct settle_comma
 		return answer_again(t, f, out), true;
 	if (f)
 		return twin_refuse(out, STATUS_CONFLICT, NULL), true;
-	if (c->lines_n && !c->ref.n)
-		return twin_refuse(out, STATUS_BAD_REQUEST, NULL), true;
 	if (!movable_in_all(kind, r))
 		return answer_nothing_to_move(kind, !c->lines_n, r, out), true;
 	if (asks_too_much(t, kind, r, c, &left)) {
@@ -193,6 +191,10 @@ void
 twin_settle(struct twin *t, enum command_kind kind, const struct settle_command *c, struct twin_result *out)
 {
 	uint32_t i = twin_reservation_find(t, c->id);
+	if (c->lines_n && !c->ref.n) {
+		twin_refuse(out, STATUS_BAD_REQUEST, NULL);
+		return;
+	}
 	if (i == NONE) {
 		twin_refuse(out, STATUS_NOT_FOUND, NULL);
 		return;
@@ -275,7 +277,7 @@ twin_pin(struct twin *t, const struct extend_command *c, struct twin_result *out
 static bool
 move_refused(struct twin *t, const struct move_command *c, struct twin_reservation *r, uint32_t place, struct twin_result *out)
 {
-	if (c->line >= r->lines_n || twin_group_find(t, c->to_location) != NONE)
+	if (c->line >= r->lines_n)
 		return twin_refuse(out, STATUS_BAD_REQUEST, NULL), true;
 	if (place == NONE)
 		return twin_refuse(out, STATUS_UNKNOWN_LOCATION, NULL), true;
@@ -309,6 +311,10 @@ void
 twin_move(struct twin *t, const struct move_command *c, struct twin_result *out)
 {
 	uint32_t i = twin_reservation_find(t, c->id), place = twin_find(t->places, t->places_n, c->to_location);
+	if (twin_group_find(t, c->to_location) != NONE) {
+		twin_refuse(out, STATUS_BAD_REQUEST, NULL);
+		return;
+	}
 	if (i == NONE) {
 		twin_refuse(out, STATUS_NOT_FOUND, NULL);
 		return;

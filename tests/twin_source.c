@@ -89,7 +89,7 @@ id_seen(struct twin *t, const struct event_command *e, const struct twin_content
 {
 	for (uint32_t i = t->free_ids_n; i-- > 0;) {
 		const struct twin_free_id *f = &t->free_ids[i];
-		if (t->free_ids_n - i > t->limits.free_ids_max || t->now - f->arrived > t->options.value[OPTION_FREE_ID_MS])
+		if (t->free_ids_n - i > t->limits.free_ids_max || t->now - f->arrived >= t->options.value[OPTION_FREE_ID_MS])
 			break;
 		if (text_same(&f->source, e->source) && text_same(&f->id, e->id))
 			return content_same(&f->content, c) ? TWIN_DUPLICATE : TWIN_CONFLICT;
@@ -134,13 +134,13 @@ twin_event_mark(struct twin *t, const struct event_command *e, enum event_outcom
 {
 	struct twin_source *s = source_make(t, e->source);
 	int64_t at = e->at >= 0 ? e->at : t->now;
-	if (at > s->last_at)
-		s->last_at = at;
 	if (!e->n) {
 		struct twin_free_id *f = twin_add(t->free_ids, t->free_ids_n, t->free_ids_cap);
 		*f = (struct twin_free_id){ text_of(e->source), text_of(e->id), t->now, content_of(e) };
 		return;
 	}
+	if (at > s->last_at) /* R14: free ids are apart from the numbers */
+		s->last_at = at;
 	struct twin_mark *m = twin_add(s->marks, s->marks_n, s->marks_cap);
 	*m = (struct twin_mark){ .n = e->n, .content = content_of(e), .outcome = outcome, .status = status };
 	if (e->n > s->highest)
@@ -164,7 +164,8 @@ quarantine(struct twin *t, const struct event_command *e, enum status reason, st
 	if (out->which_n)
 		return false;
 	struct twin_item *q = twin_add(t->items, t->items_n, t->items_cap);
-	*q = (struct twin_item){ .number = ++t->items_made, .reason = reason, .at = t->now, .raw_n = e->raw.n };
+	t->items_made = t->hints.quarantine > t->items_made ? t->hints.quarantine : t->items_made + 1;
+	*q = (struct twin_item){ .number = t->items_made, .reason = reason, .at = t->now, .raw_n = e->raw.n };
 	q->raw = malloc(e->raw.n + 1);
 	if (e->raw.n)
 		memcpy(q->raw, e->raw.at, e->raw.n);
@@ -189,17 +190,42 @@ reject(struct twin *t, const struct event_command *e, enum status status, bool s
 		twin_event_mark(t, e, OUTCOME_REJECTED, status);
 }
 
+/* The same bytes are kept already, among the newest numbers: a resent conflict is not kept twice. */
+#define RESENT_LOOK 64
+static bool
+resent_conflict(struct twin *t, const struct event_command *e, struct twin_result *out)
+{
+	for (uint32_t i = t->items_n; i-- > 0;) {
+		const struct twin_item *q = &t->items[i];
+		if (t->items_made - q->number >= RESENT_LOOK || q->raw_n != e->raw.n || memcmp(q->raw, e->raw.at, q->raw_n) != 0)
+			continue;
+		twin_refuse(out, STATUS_CONFLICT, NULL);
+		out->r.outcome = OUTCOME_REJECTED;
+		out->r.quarantine = q->number;
+		return true;
+	}
+	return false;
+}
+
 void
 twin_event(struct twin *t, const struct event_command *e, struct twin_result *out)
 {
 	if (!e->source.n || (!e->n && !e->id.n)) {
-		twin_refuse(out, STATUS_BAD_REQUEST, NULL);
+		twin_refuse(out, e->defect != STATUS_OK ? e->defect : STATUS_BAD_REQUEST, NULL);
+		out->r.outcome = OUTCOME_REJECTED;
+		return;
+	}
+	if (twin_source_find(t, e->source) == NONE && t->sources_n >= t->limits.sources_max) {
+		twin_full(out, "sources");
 		out->r.outcome = OUTCOME_REJECTED;
 		return;
 	}
 	switch (twin_event_seen(t, e)) {
 	case TWIN_DUPLICATE: out->r.outcome = OUTCOME_DUPLICATE; return;
-	case TWIN_CONFLICT: reject(t, e, STATUS_CONFLICT, false, out); return;
+	case TWIN_CONFLICT:
+		if (!resent_conflict(t, e, out))
+			reject(t, e, STATUS_CONFLICT, false, out);
+		return;
 	case TWIN_LOST: reject(t, e, STATUS_STALE, true, out); return;
 	case TWIN_TOO_WIDE:
 		twin_refuse(out, STATUS_GAP_TOO_WIDE, NULL);
@@ -243,6 +269,22 @@ twin_drop(struct twin *t, const struct quarantine_command *c, struct twin_result
 	out->effect = TWIN_STEP;
 }
 
+/* What became of it, unless the number is another event's (a conflict). */
+static void
+replayed_mark(struct twin *t, const struct event_command *e, enum event_outcome outcome, enum status status)
+{
+	uint32_t i = twin_source_find(t, e->source);
+	struct twin_mark *m = i != NONE && e->n ? mark_find(&t->sources[i], e->n) : NULL;
+	struct twin_content c = content_of(e);
+	if (m && remembered(&t->sources[i], e->n) && content_same(&m->content, &c)) {
+		m->outcome = outcome;
+		m->status = status;
+		t->note_source = i;
+		t->note_n = e->n;
+	}
+	free(c.raw);
+}
+
 void
 twin_replay(struct twin *t, const struct quarantine_command *c, struct twin_result *out)
 {
@@ -251,14 +293,21 @@ twin_replay(struct twin *t, const struct quarantine_command *c, struct twin_resu
 		twin_refuse(out, STATUS_NOT_FOUND, NULL);
 		return;
 	}
-	twin_event_apply(t, c->event, true, out);
+	struct event_command e = *c->event;
+	if (e.at < 0)
+		e.at = q->at; /* D31: it arrived when it was kept */
+	twin_event_apply(t, &e, true, out);
+	if (out->r.status != STATUS_CAPACITY)
+		replayed_mark(t, c->event, out->r.outcome, out->r.status);
 	if (out->r.status == STATUS_OK) {
 		item_remove(t, q);
 		return;
 	}
-	out->effect = q->reason == out->r.status ? TWIN_EITHER : TWIN_STEP;
-	q->reason = out->r.status;
+	if (out->r.status == STATUS_CAPACITY)
+		return;
 	out->r.quarantine = q->number;
+	out->effect = TWIN_EITHER;
+	q->reason = out->r.status;
 }
 
 bool

@@ -114,7 +114,7 @@ static void
 publish(struct engine *e)
 {
 	atomic_store_explicit(&e->seq_view, e->seq, memory_order_release);
-	atomic_store_explicit(&e->deadline_view, timers_next(&e->timers), memory_order_release);
+	atomic_store_explicit(&e->deadline_view, timers_soonest(&e->timers), memory_order_release);
 }
 
 void
@@ -128,6 +128,7 @@ engine_begin(struct engine *e, int64_t now_ms, struct step_buffer *out)
 	if (now_ms > e->now)
 		e->now = now_ms;
 	timers_advance(&e->timers, e->now);
+	publish(e);
 }
 
 int64_t
@@ -155,8 +156,9 @@ engine_expire(struct engine *e, uint32_t most)
 		}
 		expire_one(e, slot);
 	}
+	e->timers.soonest = timers_next(&e->timers);
 	publish(e);
-	return more && timers_next(&e->timers) <= e->now;
+	return more && e->timers.soonest <= e->now;
 }
 
 uint64_t

@@ -8,17 +8,27 @@ zigzag(int64_t v)
 	return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
 }
 
+/* Most numbers of a record take one byte. */
+static inline uint8_t *
+put(uint8_t *at, uint64_t value)
+{
+	if (value >= 0x80)
+		return varint_put(at, value);
+	*at = (uint8_t)value;
+	return at + 1;
+}
+
 static uint8_t *
 put_string(uint8_t *at, struct bytes b)
 {
-	at = varint_put(at, b.n);
+	at = put(at, b.n);
 	if (b.n)
 		memcpy(at, b.at, b.n);
 	return at + b.n;
 }
 
-#define U(value) at = varint_put(at, (value))
-#define S(value) at = varint_put(at, zigzag(value))
+#define U(value) at = put(at, (value))
+#define S(value) at = put(at, zigzag(value))
 #define STR(value) at = put_string(at, (value))
 
 /* Leaves room for a one-byte length; record_end() makes it wider when the body turned out longer. */

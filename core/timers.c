@@ -81,6 +81,7 @@ timers_init(struct timers *t, struct carve *c)
 {
 	circle_init(&t->fine, c, TIMER_FINE_BITS);
 	circle_init(&t->coarse, c, TIMER_COARSE_BITS);
+	t->soonest = INT64_MAX;
 }
 
 void
@@ -124,6 +125,8 @@ timers_put(struct timers *t, uint32_t slot)
 {
 	int64_t deadline = deadline_of(t, slot);
 	uint32_t at;
+	if (deadline < t->soonest)
+		t->soonest = deadline;
 	switch (belongs(t, deadline)) {
 	case BELONGS_DUE:
 		push(t, &t->due, slot);
@@ -224,7 +227,8 @@ timers_advance(struct timers *t, int64_t now)
 {
 	uint32_t work = ADVANCE_MOVES;
 	cascade(t, &work);
-	if (timers_next(t) > now && now > t->now)
+	t->soonest = timers_next(t);
+	if (t->soonest > now && now > t->now)
 		t->now = now;
 }
 

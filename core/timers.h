@@ -35,6 +35,7 @@ struct timers {
 	struct circle fine, coarse;
 	uint32_t due; /* list of what was past when it came */
 	int64_t now; /* all fine slots before this are empty */
+	int64_t soonest; /* never later than the next deadline; brought up to date once per batch */
 	/* How to reach a timer and its deadline from a slot number. */
 	uint8_t *first;
 	size_t stride, deadline_offset;
@@ -49,6 +50,12 @@ void timers_put(struct timers *, uint32_t slot);
 void timers_remove(struct timers *, uint32_t slot);
 /* A lower bound of the next deadline; INT64_MAX: none. */
 int64_t timers_next(const struct timers *);
+/* The same, cheaper and perhaps earlier: what was known when the batch began, and what came since. */
+static inline int64_t
+timers_soonest(const struct timers *t)
+{
+	return t->soonest;
+}
 /* Keeps pace with time while nothing is due: once per batch. */
 void timers_advance(struct timers *, int64_t now);
 /* Advances towards `now`, with at most *work moves between circles; the slot of a hold that is due (it stays put until the

@@ -272,7 +272,9 @@ methods_handle(const struct service *service, bool on_engine, int64_t now_ms, co
 	handling->wait_for = handling->job = 0;
 	handling->refused = false;
 	handling->method = NULL;
-	switch (envelope_open(&call.params, &call.msgid, &name)) {
+	enum envelope envelope = envelope_open(&call.params, &call.msgid, &name);
+	handling->msgid = call.msgid;
+	switch (envelope) {
 	case ENVELOPE_NOTIFICATION:
 		return HANDLED_NOTHING;
 	case ENVELOPE_NONE:
@@ -283,7 +285,6 @@ methods_handle(const struct service *service, bool on_engine, int64_t now_ms, co
 	case ENVELOPE_REQUEST:
 		break;
 	}
-	handling->msgid = call.msgid;
 	enum handled handled = dispatch(&call, name);
 	return out->full && (handled == HANDLED_REPLY || handled == HANDLED_AGAIN) ? too_long(&call, handling->reply_at) : handled;
 }

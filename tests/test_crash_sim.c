@@ -96,7 +96,7 @@ every_answer_adds_up_when_nothing_breaks(void)
 	bool fine = sim_host_start(h) && run_rounds(h, 300) && sim_host_finish(h);
 	bool bad = failed(h, __func__, check_seed(1), 0);
 	const struct sim_figures *f = sim_host_figures(h);
-	bool busy = f->answered > 1500 && f->shown > 200 && f->expired > 20 && f->refused > 20;
+	bool busy = f->answered > 1000 && f->shown > 200 && f->expired > 20 && f->refused > 20;
 	if (!busy)
 		printf("     %llu answers, %llu shown, %llu expired, %llu refused\n", (unsigned long long)f->answered, (unsigned long long)f->shown,
 		    (unsigned long long)f->expired, (unsigned long long)f->refused);

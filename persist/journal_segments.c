@@ -65,8 +65,11 @@ spare_add(struct journal *j, const char *from, struct why *why)
 	journal_name(name, j->next_generation);
 	if (j->disk->calls->rename(j->disk, from, name))
 		return journal_why(why, "cannot rename %s to %s: %s", from, name, strerror(errno));
-	if (folder_sync(j, why))
+	if (folder_sync(j, why)) {
+		/* The name may never become durable: the next claim, which may see it in memory, must not build on it. */
+		j->disk->calls->remove(j->disk, name);
 		return -1;
+	}
 	pthread_mutex_lock(&j->list);
 	j->spares[j->spares_n++] = j->next_generation++;
 	pthread_mutex_unlock(&j->list);

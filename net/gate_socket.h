@@ -14,7 +14,7 @@
 #include <netinet/in.h>
 
 #define SOCKET_MESSAGE_BYTES_MAX (2 << 20)
-#define SOCKET_SEND_BYTES (4 << 20) /* asked of the kernel for each client: answers that do not fit are dropped by nanomsg */
+#define SOCKET_SEND_BYTES (1 << 20) /* asked of the kernel for each client: answers that do not fit are dropped by nanomsg */
 #define SOCKET_PORT_TRIES 32 /* of free ports chosen for port 0 */
 
 struct gate_socket {

@@ -19,7 +19,7 @@
 #include "net/scanner.h"
 
 #define CONNECTIONS_MAX 8
-#define NUMBERS_MAX 200000
+#define NUMBERS_MAX 500000
 #define PATIENCE_MS 20000
 #define SETTLED_MS 150
 #define FRAME_LIMIT ((size_t)2 << 20)

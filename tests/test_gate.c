@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -207,17 +208,28 @@ write_all(int fd, const void *bytes, size_t n)
 	return true;
 }
 
+/* receive_bytes: what the kernel may keep of unread answers; 0: what it likes. */
 static int
-peer_open(uint16_t port)
+peer_open_with(uint16_t port, int receive_bytes)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	uint8_t greeting[8];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (receive_bytes)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
 	if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0 && write_all(fd, "\0SP\0\0\x30\0\0", 8) && read_all(fd, greeting, 8)
 	    && greeting[5] == 49)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+static int
+peer_open(uint16_t port)
+{
+	return peer_open_with(port, 0);
 }
 
 /* The message's frame: its length in 64 bits, the words of the header, the body. */
@@ -599,20 +611,20 @@ a_request_that_comes_again_is_posted_once_and_answered_again(void)
 static void
 answers_that_nanomsg_dropped_are_given_again(void)
 {
-	enum { MESSAGES = 1500, EVENTS = 100, SMALL = 4096 };
+	enum { MESSAGES = 4000, EVENTS = 100, UNREAD_BYTES = 1 << 16 };
 	static uint8_t message[1 << 14], body[1 << 14];
 	static bool have[MESSAGES];
 	struct fake_server fake;
 	struct gate_process gate;
-	int small = SMALL, dropped = 0;
+	int dropped = 0;
 	char first[65];
 	uint32_t word;
 	int64_t seq;
 	check(fake_start(&fake));
 	gate_start(&gate, fake.port, 0);
 	check_calm();
-	int fd = peer_open(gate.port);
-	check(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+	int fd = peer_open_with(gate.port, UNREAD_BYTES);
+	check(fd >= 0);
 	for (uint32_t i = 0; i < MESSAGES; i++)
 		check(peer_send(fd, i | REQUEST_BIT, message, put_events(message, i * EVENTS, EVENTS)));
 	check(fake_wait_events(&fake, MESSAGES * EVENTS));

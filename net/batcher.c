@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include "net/batcher.h"
 #include "net/clock.h"
+#include "net/thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -165,7 +166,7 @@ journal_main(void *arg)
 int
 batcher_start(struct batcher *b, struct why *why)
 {
-	int failure = pthread_create(&b->journal, NULL, journal_main, b);
+	int failure = thread_start(&b->journal, journal_main, b);
 	if (failure) {
 		snprintf(why->text, sizeof why->text, "the journal thread did not start: %s", strerror(failure));
 		return -1;

@@ -325,7 +325,7 @@ config_help(FILE *out)
 		    *rows[i].otherwise ? ")" : "");
 	}
 	fprintf(out, "\nSizes take K, M, G, T; times ms, s, m, h, d.\n"
-	    "SIGTERM or SIGINT: answers what is under way, writes the image, exits 0; a second one ends at once.\n"
+	    "SIGTERM or SIGINT: answers what is under way, writes the image, exits 0; a second SIGINT ends at once.\n"
 	    "exit: 0 stopped as asked, 1 could not start (a line says why), 2 wrong usage, 3 the journal failed: what was answered\n"
 	    "is durable, what was in flight is unknown; 4 stopped, but the image could not be written (the journal has everything)\n");
 }

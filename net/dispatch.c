@@ -120,6 +120,14 @@ dispatch_free(struct dispatch *d)
 
 /* ---- answers from elsewhere ---- */
 
+static void
+count(struct loop *l, const struct handling *h)
+{
+	counters_add(&l->counters, COUNTER_FRAMES, 1);
+	if (h->refused)
+		counters_add(&l->counters, COUNTER_REFUSED, 1);
+}
+
 static struct remote *
 remote_of(struct dispatch *d, unsigned origin)
 {
@@ -203,6 +211,7 @@ parked_try(struct dispatch *d, struct parked *p)
 	d->scratch.used = 0;
 	switch (methods_handle(l->service, l->index == 0, l->now_ms, p->frame, p->n, &d->scratch, &p->handling)) {
 	case HANDLED_REPLY:
+		count(l, &p->handling);
 		answer(d, p->origin, p->token, &d->scratch, p->handling.wait_for);
 		return true;
 	case HANDLED_WAIT:
@@ -299,14 +308,6 @@ jobs_round(struct dispatch *d)
 
 /* ---- frames ---- */
 
-static void
-count(struct loop *l, const struct handling *h)
-{
-	counters_add(&l->counters, COUNTER_FRAMES, 1);
-	if (h->refused)
-		counters_add(&l->counters, COUNTER_REFUSED, 1);
-}
-
 /*
  * The batch's stamp is fresh enough for another n bytes of frames, and the batch takes a step; a full one is handed over and the
  * next begun. On an extra loop only the time is taken.
@@ -391,7 +392,6 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 			continue;
 		case HANDLED_WAIT:
 			if (park(d, l->index, connection_token(c), h, frame, n)) {
-				count(l, h);
 				c->owed++;
 				return DISPATCH_DONE;
 			}
@@ -454,7 +454,6 @@ remote_frame(struct dispatch *d, struct remote *r)
 			return true;
 		case HANDLED_WAIT:
 			if (park(d, r->loop->index, r->frame.token, h, r->frame.bytes, r->frame.n)) {
-				count(l, h);
 				remote_later(r);
 				return true;
 			}

@@ -1,6 +1,7 @@
 /* host.c: from a data folder to a durable engine and back. The contract is in host.h. */
 #define _GNU_SOURCE
 #include "net/host.h"
+#include "net/thread.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -116,7 +117,7 @@ checkpointer_start(struct host *h, struct why *why)
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	int failure = pthread_create(&h->checkpointer, NULL, checkpointer_main, h);
+	int failure = thread_start(&h->checkpointer, checkpointer_main, h);
 	if (failure) {
 		snprintf(why->text, sizeof why->text, "the checkpointer thread did not start: %s", strerror(failure));
 		return -1;

@@ -9,6 +9,7 @@
 #include "net/listener.h"
 #include "net/methods.h"
 #include "net/supervisor.h"
+#include "net/thread.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -177,9 +178,12 @@ static void
 stop_asked(int signal, short what, void *arg)
 {
 	struct server *s = arg;
-	if (s->asked_to_stop++ > 0)
-		_exit(128 + signal);
-	say(s, "stopping: answering what is under way (once more: at once)");
+	if (s->asked_to_stop++ > 0) {
+		if (signal == SIGINT)
+			_exit(128 + signal); /* a person who does not want to wait; the journal has everything */
+		return;
+	}
+	say(s, "stopping: answering what is under way");
 	if (s->gate)
 		supervisor_stop(s->gate, gate_ended);
 	else
@@ -372,7 +376,7 @@ threads_start(struct server *s)
 {
 	for (unsigned i = 1; i < s->loops_n; i++) {
 		atomic_fetch_add_explicit(&s->extra_alive, 1, memory_order_relaxed);
-		if (pthread_create(&s->threads[s->threads_n + 1], NULL, extra_main, &s->loops[i])) {
+		if (thread_start(&s->threads[s->threads_n + 1], extra_main, &s->loops[i])) {
 			atomic_fetch_sub_explicit(&s->extra_alive, 1, memory_order_relaxed);
 			snprintf(s->why.text, sizeof s->why.text, "loop %u did not start", i);
 			return -1;
@@ -412,6 +416,10 @@ server_open(struct server *s)
 static void
 loops_end(struct server *s)
 {
+	sigset_t term;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &term, NULL); /* asked once is asked; SIGINT ends at once from here on */
 	drain(s, DRAIN_FINISH);
 	for (unsigned i = 1; i <= s->threads_n; i++)
 		pthread_join(s->threads[i], NULL);

@@ -215,10 +215,10 @@ cli_failed(const struct cli *cli, enum hf_outcome outcome)
 	const struct hf_failure *f = hf_error(cli->hf);
 	char message[512];
 	if (outcome == HF_REFUSED && f->message[0])
-		snprintf(message, sizeof message, "refused, %s: %s", f->code, f->message);
+		snprintf(message, sizeof message, "%s (%s)", f->message, f->code);
 	else
-		snprintf(message, sizeof message, "%s%s", outcome == HF_REFUSED ? "refused: " : "", f->message[0] ? f->message : f->code);
-	say(cli, f->code, message, f->detail);
+		snprintf(message, sizeof message, "%s", f->message[0] ? f->message : f->code);
+	say(cli, f->code, cli->json && f->message[0] ? f->message : message, f->detail);
 	if (!cli->json && outcome == HF_REFUSED) {
 		hint_insufficient(f->detail);
 		for (size_t i = 0; i < sizeof hint / sizeof *hint; i++)

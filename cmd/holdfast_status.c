@@ -40,43 +40,103 @@ print_tables(const struct hf_value *tables)
 	table_end(&t);
 }
 
-/* A figure of the host in the unit that its name ends in. */
+/* A counter that is not 0, in the unit that its name speaks of. */
 static void
-print_value(const char *indent, const char *name, const struct hf_value *v)
+print_counter(const char *name, int64_t n)
 {
-	char words[WORDS], text[512];
-	size_t n = strlen(name);
-	printf("%s%-26s", indent, name);
-	if (v->type == HF_STR)
-		printf("%s\n", words_text(text, sizeof text, v));
-	else if (v->type == HF_BOOL)
-		printf("%s\n", v->boolean ? "yes" : "no");
-	else if (v->type != HF_INT)
-		puts("-");
-	else if (n > 3 && strcmp(name + n - 3, "_at") == 0)
-		printf("%s\n", words_instant(words, v->integer));
-	else if (n > 3 && strcmp(name + n - 3, "_ms") == 0)
-		printf("%s\n", words_duration(words, v->integer));
-	else if (n > 6 && strstr(name, "bytes"))
-		printf("%s\n", words_bytes(words, v->integer));
+	char words[WORDS];
+	size_t len = strlen(name);
+	if (len > 3 && strcmp(name + len - 3, "_ms") == 0)
+		words_duration(words, n);
+	else if (strstr(name, "bytes"))
+		words_bytes(words, n);
 	else
-		printf("%s\n", words_count(words, v->integer));
+		words_count(words, n);
+	printf("  %-24s%16s\n", name, words);
+}
+
+/* What stands in sentences above, and is left out of the list of counters. */
+static const char *const in_sentences[] = { "position", "durable", "image_position", "copy_position", "image_commits", "image_failures",
+	"journal_bytes", "journal_low", "journal_failed", "batches", "append_us_last", "append_us_max", "connections", "connections_opened",
+	"connections_refused", "gate_up", "gate_starts", "bytes_in", "bytes_out", "frames", "refused" };
+
+static bool
+in_sentence(const char *name)
+{
+	for (size_t i = 0; i < sizeof in_sentences / sizeof *in_sentences; i++)
+		if (strcmp(in_sentences[i], name) == 0)
+			return true;
+	return false;
 }
 
 static void
-print_map(const char *indent, const struct hf_value *map)
+print_sentences(const struct hf_value *h)
+{
+	char a[WORDS], b[WORDS], c[WORDS];
+	printf("journal      %s kept, %s batches since the start, the last in %.1f ms, the slowest in %.1f ms\n",
+	    words_bytes(a, figure(h, "journal_bytes")), words_count(b, figure(h, "batches")), (double)figure(h, "append_us_last") / 1e3,
+	    (double)figure(h, "append_us_max") / 1e3);
+	printf("image        at position %s, %s behind\n", words_count(a, figure(h, "image_position")),
+	    words_count(b, figure(h, "durable") - figure(h, "image_position")));
+	printf("connections  %s now, %s since the start\n", words_count(a, figure(h, "connections")),
+	    words_count(b, figure(h, "connections_opened")));
+	printf("requests     %s, %s of them refused; %s in, ", words_count(a, figure(h, "frames")), words_count(b, figure(h, "refused")),
+	    words_bytes(c, figure(h, "bytes_in")));
+	printf("%s out\n", words_bytes(a, figure(h, "bytes_out")));
+	printf("gate         %s\n", figure(h, "gate_up") ? "up" : figure(h, "gate_starts") ? "down" : "none is started by this server");
+}
+
+static void
+print_host(const struct hf_value *h)
 {
 	char name[64];
-	for (uint32_t i = 0; map && map->type == HF_MAP && i < map->map.n; i++) {
-		const struct hf_value *v = &map->map.pairs[2 * i + 1];
-		words_text(name, sizeof name, &map->map.pairs[2 * i]);
-		if (v->type == HF_MAP && *indent == 0) {
-			printf("%s\n", name);
-			print_map("  ", v);
-		} else {
-			print_value(indent, name, v);
-		}
+	bool first = true;
+	if (!h || h->type != HF_MAP || h->map.n == 0)
+		return;
+	print_sentences(h);
+	for (uint32_t i = 0; i < h->map.n; i++) {
+		int64_t n = hf_int(&h->map.pairs[2 * i + 1], 0);
+		words_text(name, sizeof name, &h->map.pairs[2 * i]);
+		if (n == 0 || in_sentence(name))
+			continue;
+		if (first)
+			puts("\ncounters that are not 0");
+		first = false;
+		print_counter(name, n);
 	}
+}
+
+/* Figures of the host that an operator should not overlook. */
+static const struct {
+	const char *name;
+	int64_t above;
+	const char *says;
+} host_warning[] = {
+	{ "journal_failed", 0, "the journal's disk has failed: nothing is acknowledged any more; see the server's log" },
+	{ "journal_low", 0, "the disk is nearly full: new holds are refused until there is room" },
+	{ "image_failures", 0, "the image could not be written %s times: the journal grows until it can; see the server's log" },
+	{ "gate_starts", 1, "the gate was started %s times: it dies; see the server's log" },
+	{ "connections_refused", 0, "%s connections were closed at once: --connections-max is reached" },
+	{ "accept_pauses", 0, "%s times no connection could be taken: descriptors (ulimit -n) or memory run out" },
+	{ "memory_closed", 0, "%s connections were closed because buffers reached their bound" },
+	{ "overloaded", 0, "%s requests were answered 'overloaded'" },
+};
+
+static void
+warn_host(const struct hf_value *h)
+{
+	char words[WORDS], text[256];
+	for (size_t i = 0; i < sizeof host_warning / sizeof *host_warning; i++) {
+		int64_t n = figure(h, host_warning[i].name);
+		const char *says = host_warning[i].says, *gap = strstr(says, "%s");
+		if (n <= host_warning[i].above)
+			continue;
+		if (gap)
+			snprintf(text, sizeof text, "%.*s%s%s", (int)(gap - says), says, words_count(words, n), gap + 2);
+		printf("warning: %s\n", gap ? text : says);
+	}
+	if (h && hf_get(h, "gate_starts") && figure(h, "gate_starts") > 0 && figure(h, "gate_up") == 0)
+		puts("warning: the gate is down: stock events over nanomsg wait with their senders");
 }
 
 static void
@@ -98,8 +158,8 @@ warn_tables(const struct hf_value *tables)
 static void
 warnings(const struct hf_value *v)
 {
-	const struct hf_value *tables = hf_get(v, "tables"), *host = hf_get(v, "host"), *said;
-	char words[WORDS], text[512];
+	const struct hf_value *tables = hf_get(v, "tables");
+	char words[WORDS];
 	int64_t open = figure(v, "reservations_open"), kept = hf_int(of_row(hf_get(tables, "reservations"), 1), 0);
 	warn_tables(tables);
 	if (kept > 0 && (double)open >= (double)kept * NEARLY_FULL)
@@ -109,8 +169,7 @@ warnings(const struct hf_value *v)
 	if (hf_int(of_row(hf_get(tables, "quarantine"), 0), 0) > 0)
 		printf("warning: %s events are in quarantine: 'holdfast quarantine list'\n",
 		    words_count(words, hf_int(of_row(hf_get(tables, "quarantine"), 0), 0)));
-	if ((said = hf_get(host, "read_only")) != NULL && said->type == HF_STR && said->str.n)
-		printf("warning: no commands are taken: %s\n", words_text(text, sizeof text, said));
+	warn_host(hf_get(v, "host"));
 }
 
 static void
@@ -127,7 +186,8 @@ status_for_people(const struct cli *cli, const struct hf_value *v)
 	puts("\n");
 	print_tables(hf_get(v, "tables"));
 	puts("");
-	print_map("", hf_get(v, "host"));
+	print_host(hf_get(v, "host"));
+	puts("");
 	warnings(v);
 }
 

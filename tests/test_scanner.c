@@ -47,6 +47,7 @@ static const struct scan_row rows[] = {
 	ROW("an array that claims 4 G members", "\xdd\xff\xff\xff\xff", 100, SCAN_TOO_LONG, 0),
 	ROW("a map that claims 4 G pairs", "\xdf\xff\xff\xff\xff", 100, SCAN_TOO_LONG, 0),
 	ROW("arrays that claim too much together", "\xdc\x00\x3c\xdc\x00\x3c", 100, SCAN_TOO_LONG, 0),
+	ROW("an array that claims one more than is left", "\xdc\x00\x62", 100, SCAN_TOO_LONG, 0),
 	ROW("an array that claims what is left", "\xdc\x00\x61", 100, SCAN_MORE, 0),
 };
 

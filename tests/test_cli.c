@@ -3,11 +3,13 @@
  * what is printed and at the exit code.
  */
 #include "tests/check.h"
+#include "tests/fake_server.h"
 #include "tests/spawn.h"
 
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -385,6 +387,64 @@ json_lines_come_through_a_pipe(void)
 	check_equal(json_at("cells.0.ats"), 9);
 }
 
+/* ---- with one that gets into trouble ---- */
+
+static void
+write_many(const char *name, int rows)
+{
+	static char text[1 << 20];
+	size_t used = (size_t)snprintf(text, sizeof text, "source,n,kind,sku,location,qty,at\n");
+	for (int i = 1; i <= rows; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "s,%d,sale,A,L1,1,%d\n", i, i);
+	write_rows(name, text);
+}
+
+static void
+a_refusal_for_the_moment_is_asked_again(void)
+{
+	struct fake_server fake;
+	check(fake_start(&fake));
+	write_many("many.csv", 1000);
+	fake_refuse(&fake, "overloaded", 7);
+	int code = cli("--server 127.0.0.1:%u post many.csv --rpc --batch 50 --json", fake.port);
+	uint32_t taken = fake_settled(&fake);
+	fake_stop(&fake);
+	check_equal(code, 0);
+	check_equal(json_at("applied") + json_at("duplicate"), 1000);
+	check_equal(taken, 1000);
+}
+
+static void *
+post_many(void *port)
+{
+	return (void *)(intptr_t)cli("--server 127.0.0.1:%u --timeout 20s post many.csv --rpc --batch 50 --json", *(uint16_t *)port);
+}
+
+static void
+a_server_that_went_away_gets_what_it_did_not_answer_again(void)
+{
+	struct fake_server fake;
+	pthread_t thread;
+	void *code;
+	check(fake_start(&fake));
+	write_many("many.csv", 5000);
+	fake_hold(&fake, true);
+	pthread_create(&thread, NULL, post_many, &fake.port);
+	bool came = fake_wait_events(&fake, 50);
+	fake_away(&fake, true);
+	fake_break(&fake);
+	fake_hold(&fake, false);
+	fake_away(&fake, false);
+	pthread_join(thread, &code);
+	uint32_t taken = fake_settled(&fake);
+	fake_stop(&fake);
+	check(came);
+	check_equal((intptr_t)code, 0);
+	check_equal(taken, 5000);
+	check_equal(json_at("rows"), 5000);
+	check(json_at("resent") > 0);
+}
+
 static void
 policies_are_set_and_seen(void)
 {
@@ -448,6 +508,8 @@ static const struct check tests[] = {
 	CHECK(undated_rows_that_come_again_are_told_how_to_avoid_it),
 	CHECK(json_lines_come_through_a_pipe),
 	CHECK(policies_are_set_and_seen),
+	CHECK(a_refusal_for_the_moment_is_asked_again),
+	CHECK(a_server_that_went_away_gets_what_it_did_not_answer_again),
 	CHECK(status_is_a_page_and_an_object),
 	CHECK(the_doctor_looks_at_a_folder_at_rest),
 };

@@ -1,0 +1,103 @@
+#!/bin/bash
+# test_planted.sh: a proof that cannot fail is a defect. Each bug below is planted in a copy of one file of the tree, linked in
+# place of the sound one, and the suite must then fail, by saying so and not by crashing or hanging. The sound program passes
+# the same tests first. A patch that no longer applies is a failure, too.
+#
+#   tests/test_planted.sh [BUG...]     B=build has the archives (they are built when missing)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+B=${B:-build}
+CC=${CC:-gcc}
+work=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-planted.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+archives="$B/libtests.a $B/libpersist.a $B/libcore.a"
+model=the_engine_agrees_with_its_twin_
+
+say() { # VERDICT WHAT [WHY]
+	echo "$1 $2${3:+: $3}"
+	if [[ $1 == ok ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+
+# program NAME MAIN-OBJECT [PATCHED-OBJECT...]: patched objects come first, so that the archives' members are not taken.
+program() {
+	local name=$1
+	shift
+	$CC -pthread -o "$work/$name.program" "$@" -Wl,--start-group $archives -Wl,--end-group -llmdb
+}
+
+# sound PROGRAM TESTS...: without a bug the same tests pass.
+declare -A sound_passed
+sound() {
+	local key="$*"
+	if [[ -z ${sound_passed[$key]:-} ]]; then
+		sound_passed[$key]=no
+		timeout 100 "$B/tests/$1" "${@:2}" >"$work/sound.log" 2>&1 && sound_passed[$key]=yes
+	fi
+	[[ ${sound_passed[$key]} == yes ]]
+}
+
+# planted BUG FILE SED-SCRIPT PROGRAM TESTS...
+planted() {
+	local bug=$1 file=$2 script=$3 name=$4 code
+	shift 4
+	local copy=$work/$bug.tree/$file object=$work/$bug.o
+	mkdir -p "$(dirname "$copy")"
+	sed -E "$script" "$file" >"$copy"
+	if cmp -s "$file" "$copy"; then
+		say FAIL "planted_bug_caught: $bug" "the patch no longer applies to $file"
+	elif ! $CC -std=gnu11 -O1 -msse4.2 -w -I. -Iinclude -c "$copy" -o "$object" || ! program "$bug" "$B/tests/$name.o" "$object"; then
+		say FAIL "planted_bug_caught: $bug" "the patched $file does not build"
+	elif ! sound "$name" "$@"; then
+		say FAIL "planted_bug_caught: $bug" "$name $* fails without it"
+	else
+		timeout 100 "$work/$bug.program" "$@" >"$work/$bug.log" 2>&1
+		code=$?
+		if ((code == 1)) && grep -qE '^FAIL ' "$work/$bug.log"; then
+			say ok "planted_bug_caught: $bug" "$(grep -m1 -E '^     .*(seed|says)' "$work/$bug.log" | sed 's/^ *//' | cut -c 1-150)"
+		else
+			say FAIL "planted_bug_caught: $bug" "$name ended with status $code"
+			tail -5 "$work/$bug.log"
+		fi
+	fi
+}
+
+for object in $archives "$B/tests/test_model.o" "$B/tests/test_crash_sim.o"; do
+	[[ -e $object ]] || make B="$B" "$object" >"$work/make.log" 2>&1 || { tail -20 "$work/make.log"; exit 1; }
+done
+for test in test_model test_crash_sim; do
+	[[ -e $B/tests/$test ]] || make B="$B" "$B/tests/$test" >"$work/make.log" 2>&1 || { tail -20 "$work/make.log"; exit 1; }
+done
+export HOLDFAST_RUNS=2
+
+bugs() {
+	planted reply_before_sync persist/journal.c \
+	    '/^batch_write\(/,/^}/ { /calls->sync\(/,+1d }' \
+	    test_crash_sim a_crash_at_every_disk_call_loses_nothing_answered random_crashes_one_after_another
+	planted reply_before_append tests/sim_host.c \
+	    's/if \(a->wait_for > h->durable\)/if (false)/' \
+	    test_crash_sim a_crash_at_every_disk_call_loses_nothing_answered random_crashes_one_after_another
+	planted check_and_decrement_apart core/decide_reserve.c \
+	    '/^lines_grant\(/,/^}/ { s/^\t\tchange->now\.reserved \+= .*//
+	    s/^\tif \(shorts_n == 0 \|\|/\tfor (uint32_t i = 0; i < c->lines_n; i++)\n\t\tchange_of_pair(e, s->sku[i], s->location[i])->now.reserved += s->lines[i].granted;\n&/ }' \
+	    test_model ${model}usual ${model}hot
+	planted expiry_one_batch_late core/engine.c \
+	    's/^engine_begin\(struct engine/planted_unused(void)\n{\n}\nstatic int64_t planted_late;\nvoid\n&/
+	    s/^\tif \(now_ms > e->now\)$/\tplanted_late = e->now;\n&/
+	    /^engine_expire\(/,/^}/ s/e->now/planted_late/g
+	    /^engine_next_deadline\(/,/^}/ s/return ([^;]*);/return \1 <= planted_late ? \1 : INT64_MAX;/' \
+	    test_model ${model}short_holds
+	planted dedupe_window_off_by_one core/sources.c \
+	    's/s->highest - n >= SOURCE_WINDOW/s->highest - n > SOURCE_WINDOW/' \
+	    test_model ${model}events ${model}odd
+	planted gap_window_off_by_one core/sources.c \
+	    's/n - s->contiguous > SOURCE_WINDOW/n - s->contiguous >= SOURCE_WINDOW/' \
+	    test_model ${model}events ${model}odd
+	planted torn_tail_accepted persist/journal_cursor.c \
+	    's/if \(!batch_payload_valid\(at, head\) \|\| [^)]*\) != head->hash\)/if (false)/' \
+	    test_crash_sim a_crash_at_every_disk_call_loses_nothing_answered a_tail_torn_at_every_sector_is_cut_at_a_whole_batch \
+	    random_crashes_one_after_another
+}
+bugs
+echo "$passed passed, $failed failed"
+((failed == 0))

@@ -54,15 +54,17 @@ include='^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]'
 place lmdb_is_only_in_the_image 'core persist net cmd include' 'persist/image\.c' "${include}lmdb"
 place msgpack_is_only_in_the_codecs 'core persist net cmd include' 'net/codec[a-z_]*\.[ch]|net/client_value\.c' "${include}msgpack"
 place nanomsg_is_only_in_the_gate 'core persist net cmd include' 'net/gate[a-z_]*\.[ch]' "${include}nanomsg/"
+# The supervisor's timer and its child's end are events of the first loop.
 place libevent_is_only_in_loops_connections_listeners_and_http 'core persist net cmd include' \
-	'net/(loop|connection|listener|http)[a-z_]*\.[ch]' "${include}(event2/|event\.h)"
+	'net/(loop|connection|listener|http|supervisor)[a-z_]*\.[ch]' "${include}(event2/|event\.h)"
 place file_calls_are_only_in_disk_posix 'core persist net' 'persist/disk_posix\.c' \
 	'(^|[^a-zA-Z0-9_>.*])(open|openat|creat|pread|pwrite|preadv|pwritev|fdatasync|fsync|ftruncate|fallocate|posix_fallocate|rename|renameat|unlink|unlinkat|flock|opendir|fdopendir|mkdir|stat|fstat|lstat|fopen|fdopen)\('
 place clocks_are_only_in_clock 'core persist net' 'net/clock\.c' '(clock_gettime|gettimeofday|timespec_get|[^a-z_]time\()[^)]*\)'
+# The server starts and ends the hosts' threads; the journal has one lock between append and prepare.
 place threads_are_only_in_hosts 'core persist net' \
-	'net/(loop|host|batcher|ring)[a-z_]*\.[ch]|persist/journal_private\.h' "${include}(pthread|threads|sys/eventfd)"
+	'net/(loop|host|server|thread|batcher|ring)[a-z_]*\.[ch]|persist/journal_private\.h' "${include}(pthread|threads|sys/eventfd)"
 place atomics_are_only_where_tables_and_positions_are_published 'core persist net cmd' \
-	'core/(cells|names|index|groups|state)\.[ch]|net/(ring|counters|batcher|host|loop)[a-z_]*\.[ch]' \
+	'core/(cells|names|index|groups|state)\.[ch]|net/(ring|counters|batcher|host|server|loop)[a-z_]*\.[ch]' \
 	"(^|[^a-zA-Z_])_Atomic([^a-zA-Z_]|$)|${include}stdatomic"
 place nothing_below_net_prints 'core persist' 'none' '(^|[^a-zA-Z0-9_])(printf|puts|perror|fprintf|fputs|putchar)\('
 place core_includes_no_system_but_freestanding_headers 'core' 'none' \

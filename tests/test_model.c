@@ -23,6 +23,7 @@ static struct draw_profile profiles[] = {
 	{ .name = "usual", WORLD, USUAL, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "hot", WORLD, .reserve = 60, .settle = 30, .event = 20, .fresh = 50, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "short_holds", WORLD, USUAL, .ttl_max_ms = 120, .fresh = 30, .limits = LIMITS, .options = USUAL_OPTIONS },
+	{ .name = "long_holds", WORLD, USUAL, .ttl_max_ms = 86000000, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "events", WORLD, .event = 90, .skip = 2, .quarantine = 6, .reserve = 4, .settle = 4, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "counts", WORLD, .event = 95, .reserve = 3, .settle = 6, .quarantine = 2, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "odd", WORLD, USUAL, .limits = LIMITS, .options = USUAL_OPTIONS },
@@ -46,6 +47,8 @@ finish_profiles(void)
 			p->skus = 1, p->places = 2;
 		if (!strcmp(p->name, "odd"))
 			p->odd = 35;
+		if (!strcmp(p->name, "long_holds"))
+			p->pause_max_ms = 600000, p->jump_ms = 30000000, p->fresh = 30;
 		if (!strcmp(p->name, "events"))
 			p->odd = 25;
 		if (!strcmp(p->name, "groups"))
@@ -279,6 +282,7 @@ agree(const char *name)
 AGREE(usual)
 AGREE(hot)
 AGREE(short_holds)
+AGREE(long_holds)
 AGREE(events)
 AGREE(counts)
 AGREE(odd)
@@ -295,6 +299,7 @@ main(int argc, char **argv)
 		CHECK(the_engine_agrees_with_its_twin_usual),
 		CHECK(the_engine_agrees_with_its_twin_hot),
 		CHECK(the_engine_agrees_with_its_twin_short_holds),
+		CHECK(the_engine_agrees_with_its_twin_long_holds),
 		CHECK(the_engine_agrees_with_its_twin_events),
 		CHECK(the_engine_agrees_with_its_twin_counts),
 		CHECK(the_engine_agrees_with_its_twin_odd),

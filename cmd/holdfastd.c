@@ -22,6 +22,16 @@ ensure_failed(const char *what, const char *file, int line)
 	abort();
 }
 
+#ifdef __SANITIZE_THREAD__
+/* The sanitizer does not know openat(): a descriptor number that another thread had before looks shared to it. */
+const char *__tsan_default_suppressions(void);
+const char *
+__tsan_default_suppressions(void)
+{
+	return "race:disk_posix.c\n";
+}
+#endif
+
 static void
 say(void *context, const char *line)
 {

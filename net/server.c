@@ -427,6 +427,12 @@ loops_end(struct server *s)
 	http_close(s->http);
 	loop_unwatch(s->signals[0]);
 	loop_unwatch(s->signals[1]);
+}
+
+/* Only behind host_close: the journal's thread rings the loops' bells up to its end. */
+static void
+loops_free(struct server *s)
+{
 	for (unsigned i = s->loops_n; i-- > 0;) {
 		struct dispatch *d = s->loops[i].dispatch;
 		loop_fini(&s->loops[i]);
@@ -443,6 +449,7 @@ server_close(struct server *s, bool opened)
 	if (s->host && opened && !failed)
 		say(s, "writing the image");
 	int closed = s->host ? host_close(s->host, &why) : 0;
+	loops_free(s);
 	if (!opened || s->not_started) {
 		say(s, "%s", s->why.text);
 		return SERVER_NOT_STARTED;

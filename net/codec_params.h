@@ -23,6 +23,15 @@ struct decode_space {
 enum status params_refuse(struct decode_space *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* low <= params_n <= high, or a refusal that says so. */
 enum status params_count(struct decode_space *, uint32_t params_n, uint32_t low, uint32_t high);
+/* Refusals that many decoders need: bytes that end too soon, a part of a later version, a text in what[i]. */
+enum status params_broken(struct decode_space *);
+enum status params_later(struct decode_space *, const char *what);
+enum status params_line_text(struct decode_space *, const char *what, uint32_t i, const char *field);
+/*
+ * Walks an option map of *pairs pairs: the index of the next key whose value is not nil, with the reader at its value;
+ * KEY_UNKNOWN at the end; KEY_BROKEN. Unknown keys are passed over.
+ */
+int params_option(struct reader *, uint32_t *pairs, const struct key *keys, int keys_n, int *hint);
 /* One string under `what`, at most `most` bytes (D7). */
 enum status params_text(struct decode_space *, struct reader *, const char *what, uint32_t most, struct bytes *);
 

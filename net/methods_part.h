@@ -91,6 +91,10 @@ struct read_options {
 enum status read_options(struct call *, bool given, struct read_options *);
 /* min_seq against `position`: true when *handled is the answer (an error, or HANDLED_WAIT). */
 bool read_behind(struct call *, const struct read_options *, uint64_t position, enum handled *);
+/* The engine's position as the answer's `seq`; the reply waits for it. */
+uint64_t query_seq(struct call *);
+/* The head of a reply whose result is a map of so many pairs, the first of which, `seq`, is put too. */
+void query_head(struct call *, uint32_t pairs);
 /* policy {get: ...}, quarantine {op: "list"}; the reader stands at the value, or the pairs behind `op`. */
 enum handled read_policy(struct call *);
 enum handled read_quarantine(struct call *, uint64_t after, uint32_t limit);

@@ -14,7 +14,7 @@ struct bytes
 refs_begin(struct bytes extra, struct refs *refs)
 {
 	struct bytes owner = { NULL, 0 };
-	*refs = (struct refs){ extra.at, extra.at + extra.n };
+	*refs = (struct refs){ extra.at, extra.n ? extra.at + extra.n : extra.at };
 	if (extra.n)
 		refs->at = get_string(refs->at, refs->end, &owner);
 	return owner;

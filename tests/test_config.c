@@ -33,16 +33,26 @@ file_of(const char *text)
 	return path;
 }
 
+/* Field by field: between them lies padding. */
+static int
+limits_equal(const struct engine_limits *a, const struct engine_limits *b)
+{
+	return a->cells_max == b->cells_max && a->skus_max == b->skus_max && a->locations_max == b->locations_max &&
+	    a->sources_max == b->sources_max && a->channels_max == b->channels_max && a->groups_max == b->groups_max &&
+	    a->reservations_max == b->reservations_max && a->extra_lines_max == b->extra_lines_max && a->blobs_max == b->blobs_max &&
+	    a->quarantine_max == b->quarantine_max && a->history_max == b->history_max && a->free_ids_max == b->free_ids_max;
+}
+
 static void
 without_arguments_the_defaults_are_in_force(void)
 {
-	struct engine_limits limits = ENGINE_LIMITS_DEFAULT;
+	struct engine_limits expected = ENGINE_LIMITS_DEFAULT;
 	check_equal(read_args(NULL, NULL, NULL, NULL), 0);
 	check(strcmp(config.listen, "127.0.0.1:7400") == 0);
 	check(strcmp(config.events, "127.0.0.1:7401") == 0);
 	check(strcmp(config.http, "127.0.0.1:7404") == 0);
 	check_equal(config.loops, 1);
-	check(memcmp(&config.limits, &limits, sizeof limits) == 0);
+	check(limits_equal(&config.limits, &expected));
 	for (int i = 0; i < OPTION_HISTORY_MAX; i++)
 		check_equal(config.engine.value[i], engine_options_default.value[i]);
 }
@@ -149,7 +159,7 @@ what_is_printed_can_be_read_again(void)
 	unlink(file);
 	check(strcmp(config.node, "x") == 0);
 	check_equal(config.journal_bytes_max, UINT64_C(7) << 30);
-	check(memcmp(&config.limits, &first.limits, sizeof first.limits) == 0);
+	check(limits_equal(&config.limits, &first.limits));
 	check(memcmp(&config.engine, &first.engine, sizeof first.engine) == 0);
 }
 

@@ -1,221 +1,11 @@
 /* decide_event.c: what happened at a till, in a warehouse (D27 to D40). Facts are never refused for lack of stock (D9). */
-#include "core/state.h"
-
-#include "core/hash.h"
-
-/* One event on its way through the checks. */
-struct arrival {
-	const struct event_command *c;
-	struct result *result;
-	bool replay; /* from the quarantine: already seen */
-	uint64_t replay_number;
-	uint32_t source; /* id; NAME_NONE: not known yet */
-	uint64_t digest;
-	int64_t at; /* its instant, or arrival */
-	uint32_t sku, location; /* ids; NAME_NONE: to be created */
-};
+#include "core/arrival.h"
 
 static const enum cause_kind causes[] = {
 	[EVENT_SALE] = CAUSE_SALE, [EVENT_RETURN] = CAUSE_RETURN, [EVENT_RECEIPT] = CAUSE_RECEIPT, [EVENT_ADJUST] = CAUSE_ADJUST,
 	[EVENT_UNSELL] = CAUSE_UNSELL, [EVENT_RESELL] = CAUSE_RESELL, [EVENT_COUNT] = CAUSE_COUNT, [EVENT_FULFIL] = CAUSE_FULFIL_EVENT,
 	[EVENT_KIND_UNKNOWN] = CAUSE_REJECTED_EVENT,
 };
-
-static uint8_t *
-put_bytes(uint8_t *at, struct bytes b)
-{
-	*at++ = (uint8_t)b.n;
-	if (b.n)
-		memcpy(at, b.at, b.n);
-	return at + b.n;
-}
-
-static uint8_t *
-put_number(uint8_t *at, int64_t v)
-{
-	memcpy(at, &v, sizeof v);
-	return at + sizeof v;
-}
-
-/* D28: what makes two events of one identity the same (R15). */
-static uint64_t
-content_digest(struct engine *e, const struct event_command *c)
-{
-	uint8_t *start = e->scratch->content, *at = start;
-	if (c->defect != STATUS_OK)
-		return hash_bytes(c->raw);
-	*at++ = (uint8_t)c->kind;
-	*at++ = (uint8_t)(c->has_expected | c->to_unsellable << 1);
-	at = put_number(at, c->qty);
-	at = put_number(at, c->at);
-	at = put_number(at, c->as_of);
-	at = put_number(at, c->has_expected ? c->expected : 0);
-	at = put_bytes(at, c->sku);
-	at = put_bytes(at, c->location);
-	at = put_bytes(at, c->ref);
-	at = put_bytes(at, c->reason);
-	return XXH3_64bits(start, (size_t)(at - start));
-}
-
-static void
-reject(struct arrival *a, enum status status, const char *message)
-{
-	refuse(a->result, status, message);
-	a->result->outcome = OUTCOME_REJECTED;
-}
-
-static void
-reject_which(struct arrival *a, enum status status, const char *which, const char *message)
-{
-	reject(a, status, message);
-	a->result->which = which;
-}
-
-/* ---- marks and quarantine: how an event ends ---- */
-
-/* Remembers the identity with its outcome. A replayed one only where the ring still has this very event: a replayed conflict
- * leaves the number to the event that had it first, whose repeats stay duplicates. */
-static void
-emit_seen(struct engine *e, const struct arrival *a, enum event_outcome outcome, enum status status)
-{
-	const struct event_command *c = a->c;
-	if (c->n) {
-		struct mark_record m = { .source = a->source, .n = c->n, .digest = a->digest, .outcome = outcome, .status = status };
-		const struct mark *mark;
-		if (a->replay && (sources_look(&e->sources, a->source, c->n, &mark) != SEEN_KNOWN || mark->digest != a->digest))
-			return;
-		sources_after(&e->sources, a->source, c->n, a->at, &m);
-		emit_mark(e, &m);
-	} else if (!a->replay) {
-		struct free_id_record f = { .number = e->free_ids.next, .ring = e->free_ids.ring, .source = a->source, .digest = a->digest,
-			.arrival = e->now, .outcome = outcome, .status = status };
-		free_id_key(c->id, f.id);
-		emit_free_id(e, &f);
-	}
-}
-
-static void
-emit_kept(struct engine *e, const struct arrival *a, uint64_t number, enum status reason)
-{
-	struct quarantine_record q = { .slot = (uint32_t)(number % e->quarantine.max), .number = number, .kept = true,
-		.reason = reason, .at = a->replay ? quarantine_find(&e->quarantine, number)->at : e->now, .raw = a->c->raw };
-	emit_quarantine(e, &q);
-}
-
-static void
-emit_dropped(struct engine *e, uint64_t number)
-{
-	struct quarantine_record q = { .slot = (uint32_t)(number % e->quarantine.max), .number = number };
-	emit_quarantine(e, &q);
-}
-
-#define RESENT_LOOK 64 /* newest items compared, so that a resent conflict is not kept twice */
-
-static uint64_t
-kept_already(const struct engine *e, struct bytes raw)
-{
-	for (uint64_t n = e->quarantine.last, i = 0; n > 0 && i < RESENT_LOOK; n--, i++) {
-		const struct kept_event *k = quarantine_find(&e->quarantine, n);
-		if (k && bytes_equal((struct bytes){ k->raw, k->raw_n }, raw))
-			return n;
-	}
-	return 0;
-}
-
-/* Ends in quarantine with the reason in result (D30); `seen`: its number counts as seen from now on. */
-static void
-quarantine(struct engine *e, struct arrival *a, bool seen)
-{
-	enum status reason = a->result->status;
-	uint64_t number = a->replay ? a->replay_number : seen ? 0 : kept_already(e, a->c->raw);
-	if (number && !a->replay) {
-		a->result->quarantine = number;
-		return;
-	}
-	if (!a->replay && (number = quarantine_next(&e->quarantine)) == 0) {
-		reject_which(a, STATUS_CAPACITY, "quarantine", "the quarantine is full: replay or drop what it keeps");
-		return;
-	}
-	step_begin(e, CAUSE_REJECTED_EVENT, a->c->ref, a->c->reason);
-	if (a->source == NAME_NONE)
-		a->source = emit_name(e, NAMES_SOURCE, a->c->source);
-	if (seen)
-		emit_seen(e, a, OUTCOME_REJECTED, reason);
-	emit_kept(e, a, number, reason);
-	step_end(e);
-	a->result->quarantine = number;
-}
-
-/* ---- identity (D27 to D29) ---- */
-
-/* Same identity came before: a repeat, or two facts under one name. */
-static void
-seen_before(struct engine *e, struct arrival *a, bool same)
-{
-	if (same) {
-		a->result->outcome = OUTCOME_DUPLICATE;
-		return;
-	}
-	reject(a, STATUS_CONFLICT, "this source sent another event under the same number or id");
-	quarantine(e, a, false);
-}
-
-/* true: the event is new and may go on. */
-static bool
-number_is_new(struct engine *e, struct arrival *a)
-{
-	const struct mark *mark;
-	enum seen seen = a->source == NAME_NONE ? (a->c->n > SOURCE_WINDOW ? SEEN_TOO_FAR : SEEN_NEW)
-						: sources_look(&e->sources, a->source, a->c->n, &mark);
-	switch (seen) {
-	case SEEN_NEW:
-		return true;
-	case SEEN_TOO_FAR:
-		reject(a, STATUS_GAP_TOO_WIDE, "more than 4096 numbers ahead of what is complete: send what is missing first, or skip_to");
-		return false;
-	case SEEN_LOST:
-		reject(a, STATUS_STALE, "this number was declared lost");
-		a->result->number = -1;
-		quarantine(e, a, true);
-		return false;
-	case SEEN_KNOWN:
-		seen_before(e, a, mark->digest == a->digest);
-		return false;
-	case SEEN_LONG_AGO:
-		seen_before(e, a, a->at <= e->sources.at[a->source].last_at);
-		return false;
-	}
-	return false;
-}
-
-static bool
-id_is_new(struct engine *e, struct arrival *a)
-{
-	const struct free_id *f = a->source == NAME_NONE ? NULL : free_ids_find(&e->free_ids, a->source, a->c->id);
-	if (f == NULL || f->arrival + e->options.value[OPTION_FREE_ID_MS] <= e->now)
-		return true;
-	seen_before(e, a, f->digest == a->digest);
-	return false;
-}
-
-static bool
-identity_is_new(struct engine *e, struct arrival *a)
-{
-	const struct event_command *c = a->c;
-	if (c->source.n == 0 || (c->n == 0 && c->id.n == 0)) {
-		if (c->defect != STATUS_OK)
-			reject(a, c->defect, c->defect_message);
-		else
-			reject(a, STATUS_BAD_REQUEST, "an event needs a source and a number n or an id");
-		return false;
-	}
-	a->source = names_find(&e->names[NAMES_SOURCE], c->source);
-	if (a->source == NAME_NONE && names_count(&e->names[NAMES_SOURCE]) == e->names[NAMES_SOURCE].max) {
-		reject_which(a, STATUS_CAPACITY, "sources", "a table of the server is full");
-		return false;
-	}
-	return a->replay || (c->n ? number_is_new(e, a) : id_is_new(e, a));
-}
 
 /* ---- what can be wrong with any kind ---- */
 
@@ -240,30 +30,30 @@ sound(struct engine *e, struct arrival *a)
 	const struct event_command *c = a->c;
 	int64_t latest = e->now + e->options.value[OPTION_FUTURE_MS];
 	if (c->defect != STATUS_OK) {
-		reject(a, c->defect, c->defect_message);
+		arrival_reject(a, c->defect, c->defect_message);
 		return false;
 	}
 	if (c->at > latest || (c->kind == EVENT_COUNT && c->as_of > latest)) {
-		reject(a, STATUS_BAD_REQUEST, "the event lies in the future: is the source's clock right?");
+		arrival_reject(a, STATUS_BAD_REQUEST, "the event lies in the future: is the source's clock right?");
 		return false;
 	}
 	if (c->kind == EVENT_ADJUST && (c->reason.n == 0 || c->qty == 0)) {
-		reject(a, STATUS_BAD_REQUEST, "an adjust needs a reason and a quantity that is not 0");
+		arrival_reject(a, STATUS_BAD_REQUEST, "an adjust needs a reason and a quantity that is not 0");
 		return false;
 	}
 	if (c->kind == EVENT_FULFIL && c->ref.n == 0) {
-		reject(a, STATUS_BAD_REQUEST, "a fulfil event needs the reservation as its ref");
+		arrival_reject(a, STATUS_BAD_REQUEST, "a fulfil event needs the reservation as its ref");
 		return false;
 	}
 	a->sku = names_find(&e->names[NAMES_SKU], c->sku);
 	a->location = names_find(&e->names[NAMES_LOCATION], c->location);
 	bool create = e->options.value[OPTION_CREATE_UNKNOWN];
 	if (a->location != NAME_NONE && is_group(e, a->location))
-		reject(a, STATUS_BAD_REQUEST, "the location is a group: events happen at locations");
+		arrival_reject(a, STATUS_BAD_REQUEST, "the location is a group: events happen at locations");
 	else if (a->sku == NAME_NONE && !create)
-		reject(a, STATUS_UNKNOWN_SKU, "the SKU is unknown, and create_unknown is off");
+		arrival_reject(a, STATUS_UNKNOWN_SKU, "the SKU is unknown, and create_unknown is off");
 	else if (a->location == NAME_NONE && !create)
-		reject(a, STATUS_UNKNOWN_LOCATION, "the location is unknown, and create_unknown is off");
+		arrival_reject(a, STATUS_UNKNOWN_LOCATION, "the location is unknown, and create_unknown is off");
 	return a->result->status == STATUS_OK;
 }
 
@@ -285,7 +75,7 @@ apply_delta(struct engine *e, struct arrival *a, struct cell_change *cell, int64
 	effect->delta = (struct delta_record){ .cell = cell->cell, .at = a->at, .arrival = e->now, .qty = qty, .source = a->source + 1,
 		.n = a->c->n };
 	if (!fits)
-		reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
+		arrival_reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
 	a->result->outcome = !fits ? OUTCOME_REJECTED : effect->keeps_delta ? OUTCOME_APPLIED : OUTCOME_ABSORBED;
 }
 
@@ -293,7 +83,7 @@ static void
 apply_unsellable(struct arrival *a, struct cell_change *cell, int64_t qty)
 {
 	if (!qty_fits(cell->now.unsellable + qty)) {
-		reject_which(a, STATUS_LIMIT, "quantity", "unsellable would leave its bounds");
+		arrival_reject_which(a, STATUS_LIMIT, "quantity", "unsellable would leave its bounds");
 		return;
 	}
 	cell->now.unsellable += qty;
@@ -324,7 +114,7 @@ as_expected(struct arrival *a, const struct cell_change *cell)
 {
 	if (!a->c->has_expected || a->c->expected == cell->now.on_hand)
 		return true;
-	reject(a, STATUS_MISMATCH, "on hand is not what the event expected");
+	arrival_reject(a, STATUS_MISMATCH, "on hand is not what the event expected");
 	a->result->number = cell->now.on_hand;
 	return false;
 }
@@ -368,20 +158,20 @@ apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, struc
 	int64_t as_of = c->as_of != -1 ? c->as_of : a->at;
 	struct history_sum sum = { 0, FLOOR_NONE };
 	if (!count_is_later(e, a, as_of, &cell->now)) {
-		reject(a, STATUS_STALE, "a later count of this cell is already in force");
+		arrival_reject(a, STATUS_STALE, "a later count of this cell is already in force");
 		a->result->number = cell->now.count_at - 1;
 		return;
 	}
 	if (!cell->fresh)
 		history_sum(&e->history, cell->cell, as_of, e->now - e->options.value[OPTION_COUNT_WINDOW_MS], &sum);
 	if (as_of < sum.floor) {
-		reject(a, STATUS_STALE, "the count is older than the deltas that are still kept for this cell");
+		arrival_reject(a, STATUS_STALE, "the count is older than the deltas that are still kept for this cell");
 		a->result->number = sum.floor;
 		return;
 	}
 	int64_t was = cell->now.on_hand, now = c->qty + sum.after;
 	if (!qty_fits(now)) {
-		reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
+		arrival_reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
 		return;
 	}
 	cell->now.on_hand = now;
@@ -453,9 +243,9 @@ emit_effect(struct engine *e, struct arrival *a, struct effect *effect)
 		emit_reservation(e, &effect->reservation);
 	if (effect->keeps_delta)
 		emit_delta(e, &effect->delta);
-	emit_seen(e, a, a->result->outcome, STATUS_OK);
+	arrival_emit_seen(e, a, a->result->outcome, STATUS_OK);
 	if (a->replay)
-		emit_dropped(e, a->replay_number);
+		arrival_emit_dropped(e, a->replay_number);
 	step_end(e);
 }
 
@@ -487,21 +277,21 @@ judge(struct engine *e, struct arrival *a, struct effect *effect)
 	a->source = source;
 	const char *full = named_table_full(e, a);
 	if (a->result->status == STATUS_OK && full != NULL)
-		reject_which(a, STATUS_CAPACITY, full, "a table of the server is full");
+		arrival_reject_which(a, STATUS_CAPACITY, full, "a table of the server is full");
 	return a->result->status == STATUS_OK ? cell : NULL;
 }
 
-static void
-decide(struct engine *e, struct arrival *a)
+void
+arrival_decide(struct engine *e, struct arrival *a)
 {
 	struct effect effect = { 0 };
-	if (!identity_is_new(e, a))
+	if (!arrival_is_new(e, a))
 		return;
 	struct cell_change *cell = judge(e, a, &effect);
 	if (cell == NULL) {
 		a->result->outcome = OUTCOME_REJECTED;
 		if (a->replay ? a->result->status != STATUS_CAPACITY : kept_when_rejected(a->result->status))
-			quarantine(e, a, true);
+			arrival_keep(e, a, true);
 		return;
 	}
 	if (a->result->outcome == OUTCOME_NONE)
@@ -515,63 +305,7 @@ decide(struct engine *e, struct arrival *a)
 void
 decide_event(struct engine *e, const struct event_command *c, struct result *result)
 {
-	struct arrival a = { .c = c, .result = result, .source = NAME_NONE, .sku = NAME_NONE, .location = NAME_NONE };
-	a.at = c->at == -1 ? e->now : c->at;
-	a.digest = content_digest(e, c);
-	result->number = -1;
-	decide(e, &a);
-	result->seq = e->seq;
-}
-
-/* ---- the operator's side ---- */
-
-void
-decide_skip(struct engine *e, const struct skip_command *c, struct result *result)
-{
-	const struct names *sources = &e->names[NAMES_SOURCE];
-	uint32_t id = names_find(sources, c->source);
-	struct source_record r;
-	if (id == NAME_NONE && names_count(sources) == sources->max) {
-		refuse_which(result, STATUS_CAPACITY, "sources", "a table of the server is full");
-		return;
-	}
-	if (id != NAME_NONE && c->skip_to <= e->sources.at[id].contiguous)
-		return;
-	step_begin(e, CAUSE_SKIP, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
-	if (id == NAME_NONE)
-		id = emit_name(e, NAMES_SOURCE, c->source);
-	sources_skip(&e->sources, id, c->skip_to, &r);
-	emit_source(e, &r);
-	step_end(e);
-	result->seq = e->seq;
-}
-
-void
-decide_quarantine_drop(struct engine *e, const struct quarantine_command *c, struct result *result)
-{
-	if (quarantine_find(&e->quarantine, c->number) == NULL) {
-		refuse(result, STATUS_NOT_FOUND, "the quarantine keeps no item of that number");
-		return;
-	}
-	step_begin(e, CAUSE_QUARANTINE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
-	emit_dropped(e, c->number);
-	step_end(e);
-	result->seq = e->seq;
-}
-
-void
-decide_quarantine_replay(struct engine *e, const struct quarantine_command *c, struct result *result)
-{
-	const struct kept_event *kept = quarantine_find(&e->quarantine, c->number);
-	if (kept == NULL) {
-		refuse(result, STATUS_NOT_FOUND, "the quarantine keeps no item of that number");
-		return;
-	}
-	struct arrival a = { .c = c->event, .result = result, .source = NAME_NONE, .sku = NAME_NONE, .location = NAME_NONE,
-		.replay = true, .replay_number = c->number };
-	a.at = c->event->at == -1 ? kept->at : c->event->at; /* D31: it arrived when it was kept */
-	a.digest = content_digest(e, c->event);
-	result->number = -1;
-	decide(e, &a);
+	struct arrival a = arrival_of(e, c, e->now, result);
+	arrival_decide(e, &a);
 	result->seq = e->seq;
 }

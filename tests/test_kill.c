@@ -454,7 +454,7 @@ verify(void)
 static void
 boot(uint32_t round)
 {
-	const char *arguments[] = { "--gate", "off", "--http", "off", "--loops", round % 2 ? "2" : "1", NULL };
+	const char *arguments[] = { "--gate", "off", "--http", "off", "--segment-bytes", "16M", "--loops", round % 2 ? "2" : "1", NULL };
 	struct why why;
 	struct hf_failure failure;
 	if (server_start(&server, arguments, &why) != 0) {

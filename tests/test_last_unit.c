@@ -18,7 +18,7 @@ static struct why why;
 static bool
 start(const char *loops)
 {
-	const char *arguments[] = { "--gate", "off", "--http", "off", "--loops", loops, NULL };
+	const char *arguments[] = { "--gate", "off", "--http", "off", "--segment-bytes", "16M", "--loops", loops, NULL };
 	if (server_init(&server, &why) == 0 && server_start(&server, arguments, &why) == 0)
 		return true;
 	printf("FAIL %s\n", why.text);

@@ -5,6 +5,7 @@
 #include "tests/check.h"
 #include "tests/image_rig.h"
 
+#include "persist/image_record.h"
 #include "persist/pages.h"
 
 #include <sys/wait.h>
@@ -270,6 +271,69 @@ exchanged_zeroed_and_stale_pages_are_found(void)
 	folder_remove(dir);
 }
 
+static uint64_t
+number_at(size_t offset, size_t n)
+{
+	uint64_t number = 0;
+	memcpy(&number, whole + offset, n);
+	return number;
+}
+
+/* Offset of a leaf's first node; 0 when the page is no leaf in use. */
+static size_t
+first_node(size_t page)
+{
+	struct image_findings found;
+	struct why why;
+	whole[page] ^= 1;
+	bool used = !sound(whole, whole_n, &found, &why);
+	whole[page] ^= 1;
+	return used && number_at(page + 10, 2) == 2 ? page + number_at(page + 16, 2) : 0;
+}
+
+/* Bytes that are wrong, and bytes that are whole but not those of the last commit, as when the disk forgot a write. */
+static void
+a_wrong_record_is_found_by_its_checksum_and_an_old_one_by_the_sum(void)
+{
+	struct image_findings found;
+	struct why why;
+	int tried = 0;
+	for (size_t page = 2 * PAGE; page < whole_n; page += PAGE) {
+		size_t node = first_node(page), n = number_at(node, 4), value = node + 16;
+		uint64_t key = number_at(node + 8, 8);
+		if (node == 0 || number_at(node + 4, 2) != 0 || key >> RECORD_KIND_SHIFT == 0 || n <= RECORD_HEAD_BYTES)
+			continue;
+		uint32_t before = (uint32_t)number_at(value, 4);
+		whole[value + 4] ^= 1;
+		check(!sound(whole, whole_n, &found, &why) && strstr(why.text, "the checksum of record") != NULL);
+		uint32_t crc = record_crc(key, whole + value, n);
+		memcpy(whole + value, &crc, 4);
+		check(!sound(whole, whole_n, &found, &why) && strstr(why.text, "their sum is not") != NULL);
+		memcpy(whole + value, &before, 4);
+		whole[value + 4] ^= 1;
+		tried++;
+	}
+	check(tried > 10);
+}
+
+static void
+a_page_that_is_free_and_used_is_found(void)
+{
+	struct image_findings found;
+	struct why why;
+	size_t meta = number_at(144, 8) > number_at(PAGE + 144, 8) ? 0 : PAGE;
+	size_t node = first_node(number_at(meta + 80, 8) * PAGE), list = node + 16;
+	check(node != 0 && number_at(list, 8) > 0);
+	size_t last = list + number_at(list, 8) * 8;
+	uint64_t before = number_at(last, 8), tried = 0;
+	for (uint64_t page = 2; page < before; page++, tried++) {
+		memcpy(whole + last, &page, 8);
+		check(!sound(whole, whole_n, &found, &why) && strstr(why.text, "which has another owner") != NULL);
+	}
+	memcpy(whole + last, &before, 8);
+	check(tried > 0);
+}
+
 static const struct check tests[] = {
 	CHECK(an_undamaged_image_accounts_for_every_page),
 	CHECK(each_flipped_bit_is_found_or_harmless),
@@ -277,6 +341,8 @@ static const struct check tests[] = {
 	CHECK(a_flipped_bit_is_found_through_the_file_too),
 	CHECK(a_truncated_file_is_found),
 	CHECK(exchanged_zeroed_and_stale_pages_are_found),
+	CHECK(a_wrong_record_is_found_by_its_checksum_and_an_old_one_by_the_sum),
+	CHECK(a_page_that_is_free_and_used_is_found),
 };
 
 int

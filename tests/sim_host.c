@@ -49,6 +49,32 @@ struct sim_host {
 	struct sim_figures figures;
 };
 
+/* One block of each kind is kept from host to host: hundreds of them come and go, and the system gives memory slowly. */
+struct block {
+	void *at;
+	size_t n;
+};
+static struct block spare_buffers[2], spare_memory;
+
+static void *
+block_take(struct block *spare, size_t n)
+{
+	void *at = spare->at;
+	if (!at || spare->n < n) {
+		free(at);
+		at = aligned_alloc(64, (n + 63) / 64 * 64);
+	}
+	spare->at = NULL;
+	return at;
+}
+
+static void
+block_give(struct block *spare, void *at, size_t n)
+{
+	free(spare->at);
+	*spare = (struct block){ at, n };
+}
+
 static bool
 broken(struct sim_host *h, const char *what, const char *detail)
 {
@@ -62,8 +88,8 @@ sim_host_new(const struct sim_options *options, uint64_t seed)
 {
 	struct sim_host *h = calloc(1, sizeof *h);
 	h->options = *options;
-	h->limits = (struct engine_limits){ .cells_max = 256, .skus_max = 64, .locations_max = 16, .sources_max = 80, .channels_max = 4,
-		.groups_max = 2, .reservations_max = 8192, .extra_lines_max = 16384, .blobs_max = 32768, .quarantine_max = 64, .history_max = 4096,
+	h->limits = (struct engine_limits){ .cells_max = 256, .skus_max = 64, .locations_max = 16, .sources_max = options->clients + 2, .channels_max = 4,
+		.groups_max = 2, .reservations_max = 4096, .extra_lines_max = 8192, .blobs_max = 16384, .quarantine_max = 64, .history_max = 2048,
 		.free_ids_max = 64 };
 	h->disk = sim_disk_new();
 	h->now = STAMP_OF_START;
@@ -71,7 +97,7 @@ sim_host_new(const struct sim_options *options, uint64_t seed)
 	h->record.figures = &h->figures;
 	h->record.random = seed * 7919 + 1;
 	for (int i = 0; i < 2; i++)
-		h->buffers[i] = (struct step_buffer){ .bytes = malloc(BUFFER_BYTES), .size = BUFFER_BYTES };
+		h->buffers[i] = (struct step_buffer){ .bytes = block_take(&spare_buffers[i], BUFFER_BYTES), .size = BUFFER_BYTES };
 	return h;
 }
 
@@ -83,8 +109,8 @@ sim_host_free(struct sim_host *h)
 	for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
 		free(h->record.clients[i].kept);
 	free(h->ends);
-	free(h->buffers[0].bytes);
-	free(h->buffers[1].bytes);
+	for (int i = 0; i < 2; i++)
+		block_give(&spare_buffers[i], h->buffers[i].bytes, BUFFER_BYTES);
 	h->disk->calls->end(h->disk);
 	free(h);
 }
@@ -115,7 +141,8 @@ sim_host_die(struct sim_host *h)
 		h->log->calls->close(h->log);
 	if (h->image)
 		image_close(h->image);
-	free(h->memory);
+	if (h->memory)
+		block_give(&spare_memory, h->memory, engine_memory_bytes(&h->limits));
 	h->log = NULL;
 	h->image = NULL;
 	h->engine = NULL;
@@ -231,7 +258,7 @@ sim_host_start(struct sim_host *h)
 	struct why why = { "" };
 	struct log_tail tail;
 	size_t n = engine_memory_bytes(&h->limits);
-	h->memory = aligned_alloc(64, (n + 63) / 64 * 64);
+	h->memory = block_take(&spare_memory, n);
 	memset(h->memory, 0, n);
 	h->engine = engine_init(h->memory, &h->limits);
 	h->log = open_log(h, &why);

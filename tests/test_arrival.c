@@ -120,8 +120,10 @@ repeats_and_shuffles_leave_the_same_stock(void)
 		for (uint64_t i = 0; i < EVENTS; i++) {
 			uint32_t source = (uint32_t)draw_random(&d, 4);
 			n_of[source]++;
-			for (uint64_t times = 1 + draw_random(&d, 5); times; times--) /* 400 behind or ahead: inside every source's window */
-				list[n++] = (struct posting){ source, n_of[source], (i + draw_random(&d, 400)) << 20 | draw_random(&d, 1 << 20) };
+			for (uint64_t times = 1 + draw_random(&d, 5); times; times--) { /* 400 ahead: inside every source's window */
+				uint64_t place = (i + draw_random(&d, 400)) << 20;
+				list[n++] = (struct posting){ source, n_of[source], place | draw_random(&d, 1 << 20) };
+			}
 			uint64_t state = d.state;
 			plain_event(&d, source, n_of[source], &e);
 			d.state = state;
@@ -270,7 +272,9 @@ random_orders_of_many_deltas_and_counts_give_the_same_on_hand(void)
 		draw_begin(&d, round);
 		for (int i = 0; i < 300; i++) {
 			sprintf(ids[i], "%03d", i);
-			set[i] = (struct fact){ draw_percent(&d, 20), (int64_t)draw_random(&d, 60), 1 + (int64_t)draw_random(&d, 50), names[i % 3], ids[i] };
+			set[i] = (struct fact){ .is_count = draw_percent(&d, 20), .source = names[i % 3], .id = ids[i] };
+			set[i].at = (int64_t)draw_random(&d, 60);
+			set[i].qty = 1 + (int64_t)draw_random(&d, 50);
 		}
 		struct rig g;
 		int64_t right = by_definition(set, 300), got = 0;

@@ -4,6 +4,7 @@
  *
  *   HOLDFAST_SEED=N    another first seed        HOLDFAST_RUNS=N   more seeds of each profile
  *   HOLDFAST_STEPS=N   longer runs               HOLDFAST_TRACE=1  print every command of every run
+ *   HOLDFAST_DIGEST=1  print the state digests, to compare compilers and levels (P11)
  */
 #include "tests/check.h"
 #include "tests/twin_run.h"
@@ -265,6 +266,12 @@ agree(const char *name)
 			fine = run_step(r, more);
 		if (agreed && !fine)
 			printf("     profile %s, seed %llu, after recovery: %s\n", name, (unsigned long long)seed, r->failure);
+		if (fine && getenv("HOLDFAST_DIGEST")) {
+			uint64_t digest[2];
+			engine_digest_state(r->engine, digest);
+			printf("     state %s %llu %016llx%016llx\n", name, (unsigned long long)seed, (unsigned long long)digest[0],
+			    (unsigned long long)digest[1]);
+		}
 		granted += r->granted;
 		refused += r->refused;
 		run_free(r);

@@ -63,6 +63,14 @@ draw_name(struct draw *d, char letter, uint64_t number)
 	return draw_keep(d, text, (size_t)n);
 }
 
+/* Mostly one letter, seldom the other. Draws are never two in one expression: every compiler must draw the same run. */
+static struct bytes
+some_name(struct draw *d, uint32_t mostly, char usual, char seldom, uint64_t below)
+{
+	char letter = draw_percent(d, mostly) ? usual : seldom;
+	return draw_name(d, letter, draw_random(d, below));
+}
+
 int64_t
 draw_now(struct draw *d, int64_t last)
 {
@@ -175,7 +183,7 @@ draw_move(struct draw *d, struct command *c)
 	*c = (struct command){ .kind = COMMAND_MOVE };
 	c->move.id = some_id(d);
 	c->move.line = (uint32_t)draw_random(d, 3);
-	c->move.to_location = draw_name(d, draw_percent(d, 97) ? 'L' : draw_percent(d, 50) ? 'X' : 'G', draw_random(d, d->profile->places));
+	c->move.to_location = some_name(d, 97, 'L', draw_percent(d, 50) ? 'X' : 'G', d->profile->places);
 }
 
 /* ---- policies ---- */
@@ -188,8 +196,9 @@ draw_policy(struct draw *d, struct command *c)
 	c->policy_cells.cells_n = 1 + (uint32_t)draw_random(d, 4);
 	for (uint32_t i = 0; i < c->policy_cells.cells_n; i++) {
 		struct policy_cell *p = &d->cells[i];
-		*p = (struct policy_cell){ .sku = draw_name(d, draw_percent(d, 98) ? 'S' : 'X', draw_random(d, d->profile->skus)),
-			.location = draw_name(d, draw_percent(d, 98) ? 'L' : 'G', draw_random(d, d->profile->places)) };
+		*p = (struct policy_cell){ .has_safety_stock = false };
+		p->sku = some_name(d, 98, 'S', 'X', d->profile->skus);
+		p->location = some_name(d, 98, 'L', 'G', d->profile->places);
 		p->has_safety_stock = draw_percent(d, 60);
 		p->has_oversell_limit = draw_percent(d, 40);
 		p->safety_stock = (int64_t)draw_random(d, (uint64_t)d->profile->qty_max);
@@ -201,14 +210,16 @@ static void
 draw_group(struct draw *d, struct command *c)
 {
 	*c = (struct command){ .kind = COMMAND_POLICY_GROUP };
-	c->policy_group.name = draw_name(d, draw_percent(d, 97) ? 'G' : 'L', draw_random(d, d->profile->groups + 1));
+	c->policy_group.name = some_name(d, 97, 'G', 'L', d->profile->groups + 1);
 	c->policy_group.members = d->members;
 	if (draw_percent(d, 20))
 		return;
 	c->policy_group.members_n = 1 + (uint32_t)draw_random(d, d->profile->places);
 	uint64_t first = draw_random(d, d->profile->places);
-	for (uint32_t i = 0; i < c->policy_group.members_n; i++)
-		d->members[i] = draw_name(d, draw_percent(d, 99) ? 'L' : 'G', (first + i * (draw_percent(d, 98) ? 1 : 0)) % d->profile->places);
+	for (uint32_t i = 0; i < c->policy_group.members_n; i++) {
+		char letter = draw_percent(d, 99) ? 'L' : 'G';
+		d->members[i] = draw_name(d, letter, (first + (draw_percent(d, 98) ? i : 0)) % d->profile->places);
+	}
 }
 
 static void

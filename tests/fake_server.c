@@ -36,7 +36,7 @@ struct fake_state {
 	pthread_cond_t changed;
 	int wake[2];
 	/* Under the lock. */
-	bool stop, hold, away, breaking;
+	bool stop, hold, deaf, away, breaking;
 	char code[32];
 	uint32_t refusals;
 	uint8_t greeting[16];
@@ -250,7 +250,7 @@ connections_serve(struct fake_state *f, const struct pollfd *fds)
 			continue;
 		/* What is to be said is said before a wrong request can end it. */
 		bool fine = f->hold || connection_write(c);
-		fine = fine && (!(fds[i].revents & ~POLLOUT) || connection_read(f, c));
+		fine = fine && (f->deaf || !(fds[i].revents & ~POLLOUT) || connection_read(f, c));
 		if (fine && !f->hold)
 			fine = connection_write(c);
 		if (!fine)
@@ -268,7 +268,7 @@ fake_thread(void *context)
 	while (!f->stop) {
 		for (int i = 0; i < CONNECTIONS_MAX; i++)
 			fds[i] = (struct pollfd){ .fd = f->connections[i].fd,
-				.events = f->connections[i].out.used && !f->hold ? POLLIN | POLLOUT : POLLIN };
+				.events = (f->deaf ? 0 : POLLIN) | (f->connections[i].out.used && !f->hold ? POLLOUT : 0) };
 		fds[CONNECTIONS_MAX] = (struct pollfd){ .fd = f->listener, .events = POLLIN };
 		fds[CONNECTIONS_MAX + 1] = (struct pollfd){ .fd = f->wake[0], .events = POLLIN };
 		pthread_mutex_unlock(&f->lock);
@@ -338,6 +338,14 @@ fake_hold(struct fake_server *server, bool hold)
 {
 	pthread_mutex_lock(&server->state->lock);
 	server->state->hold = hold;
+	order_given(server->state);
+}
+
+void
+fake_deaf(struct fake_server *server, bool deaf)
+{
+	pthread_mutex_lock(&server->state->lock);
+	server->state->deaf = deaf;
 	order_given(server->state);
 }
 

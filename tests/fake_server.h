@@ -31,6 +31,8 @@ void fake_stop(struct fake_server *);
 
 /* Takes posts but keeps the replies, until false. */
 void fake_hold(struct fake_server *, bool);
+/* Reads nothing, so that what is sent to it gets stuck in the middle, until false. */
+void fake_deaf(struct fake_server *, bool);
 /* Refuses the next `times` posts with this code, retry_after_ms 5 in the detail; takes nothing of them. */
 void fake_refuse(struct fake_server *, const char *code, uint32_t times);
 /* Closes all connections in the middle: what was taken and not replied to stays unanswered. Returns when it is done. */

@@ -857,6 +857,44 @@ a_server_that_breaks_off_loses_nothing(void)
 	fake_stop(&fake);
 }
 
+/* Big messages to a server that does not read end in the middle of one; the connection then goes on, or breaks off just there. */
+static void
+a_request_half_written_is_finished_or_sent_anew(void)
+{
+	enum { MESSAGES = 24, EVENTS = 10000 };
+	static uint8_t message[1 << 19];
+	struct fake_server fake;
+	struct gate_process gate;
+	struct why why;
+	check(fake_start(&fake));
+	gate_start(&gate, fake.port, 0);
+	check_calm();
+	struct gate_post *p = post_open(gate.port);
+	check(p);
+	for (uint32_t round = 0; round < 4; round++) {
+		struct posting tally = { 0 };
+		fake_deaf(&fake, true);
+		for (uint32_t i = 0; i < MESSAGES; i++)
+			check_equal(gate_post_send(p, i, message, put_events(message, (round * MESSAGES + i) * 100, EVENTS), &why), 1);
+		/* By then it has written what fits, or it does so in a moment: both are fine. */
+		post_answer(p, &tally, 100, EVENTS);
+		check_equal(tally.answered, 0);
+		if (round % 2)
+			fake_break(&fake);
+		fake_deaf(&fake, false);
+		int64_t end_ms = clock_steady_ms() + PATIENCE_MS;
+		while (tally.answered < MESSAGES && !check_failed_now && clock_steady_ms() < end_ms)
+			post_answer(p, &tally, 100, EVENTS);
+		check_equal(tally.answered, MESSAGES);
+		check_equal(tally.other, 0);
+	}
+	gate_post_close(p);
+	check_equal(fake_count(&fake).events, (4 * MESSAGES - 1) * 100 + EVENTS);
+	check_equal(fake_count(&fake).connects, 3);
+	check_equal(gate_end(&gate, SIGTERM), 0);
+	fake_stop(&fake);
+}
+
 static void
 messages_wait_for_a_server_that_is_away(void)
 {
@@ -1129,6 +1167,7 @@ static const struct check tests[] = {
 	CHECK(a_server_that_breaks_off_loses_nothing),
 	CHECK(a_server_killed_and_restarted_has_every_event_once),
 	CHECK(a_server_that_takes_its_gate_with_it_has_every_event_once),
+	CHECK(a_request_half_written_is_finished_or_sent_anew),
 	CHECK(messages_wait_for_a_server_that_is_away),
 	CHECK(what_is_in_flight_is_bounded_and_the_rest_waits),
 	CHECK(a_gate_that_is_killed_and_restarted_loses_nothing),

@@ -25,7 +25,6 @@
 	X(OUTPUT_STALLS, "output_stalls", "times a client was not read for its own unread output") \
 	X(OUTPUT_DEAD, "output_dead", "connections closed: output waited and nothing moved") \
 	X(MEMORY_CLOSED, "memory_closed", "connections closed: buffers of a loop reached their bound") \
-	X(REPLIES_TOO_LONG, "replies_too_long", "replies that passed the bound of a reply") \
 	X(ENGINE_STALLS, "engine_stalls", "times a connection waited for a free batch") \
 	X(RING_STALLS, "ring_stalls", "times a connection waited for room on the way to the engine") \
 	X(OVERLOADED, "overloaded", "requests answered `overloaded` without being looked at") \

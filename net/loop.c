@@ -199,7 +199,8 @@ drain_begin(struct loop *l, int how)
 static bool
 drain_over(struct loop *l)
 {
-	if (l->connections_n == 0 && dispatch_quiet(l) && l->may_end(l->context, l))
+	bool quiet = l->drain_seen == DRAIN_LOG_FAILED || dispatch_quiet(l);
+	if (l->connections_n == 0 && quiet && l->may_end(l->context, l))
 		return true;
 	return clock_steady_ms() >= l->drain_until_ms;
 }

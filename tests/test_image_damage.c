@@ -175,9 +175,10 @@ each_flipped_bit_of_the_structure_is_found(void)
 		at[0] ^= 1;
 		if (!used || kind != 1)
 			continue;
-		for (uint16_t i = 16, offset; i < lower; i += 2) {
+		for (uint16_t i = 16, offset, key_n; i < lower; i += 2) {
 			memcpy(&offset, at + i, 2);
-			memset(key + offset + 8, true, 8);
+			memcpy(&key_n, at + offset + 6, 2); /* 0 in the leftmost node, if that has none */
+			memset(key + offset + 8, true, key_n);
 		}
 		for (size_t byte = 0; byte < PAGE; byte++) {
 			if (byte == 8 || byte == 9 || (byte >= lower && byte < upper))

@@ -1,6 +1,8 @@
 /* load.c: recovery: image entries, then batches, through the same evolve functions; every byte is checked before it is believed */
 #include "core/state.h"
 
+#define TEXT_FULL "more text than the table takes: raise blobs_max"
+
 /* ---- one entry: decode, check its numbers against the tables, evolve ---- */
 
 static const char *
@@ -65,8 +67,9 @@ load_cell(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 		return "more cells than the table takes: raise cells_max";
 	if (r.cell < count && (e->cells.at[r.cell].sku != r.now.sku || e->cells.at[r.cell].location != r.now.location))
 		return "a cell entry under another cell's number";
-	if (r.now.flags & CELL_COUNT_BY_ID && !blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)))
-		return "more text than the table takes: raise blobs_max";
+	bool text_kept = r.cell < count && e->cells.at[r.cell].flags & CELL_COUNT_BY_ID;
+	if (r.now.flags & CELL_COUNT_BY_ID && !blobs_room(&e->blobs, blobs_needed(1 + r.now.count_id.n) - text_kept))
+		return TEXT_FULL;
 	evolve_cell(e, seq, &r);
 	return NULL;
 }
@@ -90,12 +93,14 @@ reservation_misfit(struct engine *e, const struct reservation_record *r)
 		return "more reservations than the table takes: raise reservations_max";
 	if (!reservations_extra_room(v, r->slot, r->lines_n - 1))
 		return "more lines than the table takes: raise extra_lines_max";
-	if (!blobs_room(&e->blobs, blobs_needed(r->extra.n) + blobs_needed(NAME_BYTES_MAX)))
-		return "more text than the table takes: raise blobs_max";
-	if (r->slot > v->high && !v->loading)
+	if (r->slot > v->high && !e->history.loading)
 		return "a reservation entry out of order";
 	const struct reservation *old = &v->at[r->slot];
 	bool same = old->id_n && bytes_equal(reservation_id(v, r->slot, e->scratch->id), r->id);
+	uint32_t back = blobs_needed(old->extra_n) + (same || old->id_n <= ID_INLINE ? 0 : blobs_needed(old->id_n));
+	uint32_t wanted = blobs_needed(r->extra.n) + (same || r->id.n <= ID_INLINE ? 0 : blobs_needed(r->id.n));
+	if (!blobs_room(&e->blobs, wanted > back ? wanted - back : 0))
+		return TEXT_FULL;
 	if (old->id_n && !same && !(old->flags & RESERVATION_FINISHED))
 		return "a reservation entry over an open one";
 	uint32_t n = r->slot, open = 0;
@@ -200,7 +205,7 @@ load(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 const char *
 engine_load_entry(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
-	e->reservations.loading = true;
+	e->reservations.untimed = true;
 	e->history.loading = true;
 	return load(e, seq, raw);
 }
@@ -243,8 +248,7 @@ engine_load_image_done(struct engine *e, uint64_t seq, int64_t stamp_ms)
 		return wrong;
 	e->seq = seq;
 	e->now = stamp_ms;
-	timers_set_now(&e->timers, stamp_ms);
-	reservations_load_done(&e->reservations);
+	reservations_image_done(&e->reservations);
 	history_load_done(&e->history);
 	return NULL;
 }
@@ -272,10 +276,9 @@ engine_replay(struct engine *e, uint64_t first_seq, uint32_t steps, int64_t stam
 	uint32_t seen = 0;
 	if (first_seq != e->seq + 1)
 		return "a batch out of order";
-	if (stamp_ms > e->now) {
+	e->reservations.untimed = true;
+	if (stamp_ms > e->now)
 		e->now = stamp_ms;
-		timers_advance(&e->timers, stamp_ms);
-	}
 	for (int more; (more = step_next(&payload, end, &cause, &entries, &entries_end)) != 0; seen++) {
 		if (more < 0)
 			return "a batch that cannot be read";
@@ -293,6 +296,8 @@ engine_load_done(struct engine *e)
 	const char *wrong = sums_check(e);
 	if (wrong)
 		return wrong;
+	timers_set_now(&e->timers, e->now);
+	reservations_load_done(&e->reservations);
 	groups_load_done(&e->groups, &e->cells, names_count(&e->names[NAMES_SKU]), e->seq);
 	atomic_store_explicit(&e->seq_view, e->seq, memory_order_release);
 	atomic_store_explicit(&e->deadline_view, timers_next(&e->timers), memory_order_release);

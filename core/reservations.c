@@ -287,7 +287,7 @@ reservation_evolve(struct reservations *v, uint64_t seq, const struct reservatio
 	r->channel = (uint16_t)record->channel;
 	uint8_t keep = r->flags & RESERVATION_FINISHED;
 	r->flags = (uint8_t)record->flags | keep;
-	if (held && !v->loading) {
+	if (held && !v->untimed) {
 		r->flags |= RESERVATION_TIMED;
 		timers_put(v->timers, slot);
 	}
@@ -343,14 +343,19 @@ finished_sort(struct reservations *v)
 }
 
 void
-reservations_load_done(struct reservations *v)
+reservations_image_done(struct reservations *v)
 {
 	finished_sort(v);
-	v->loading = false;
+}
+
+void
+reservations_load_done(struct reservations *v)
+{
+	v->untimed = false;
 	for (uint32_t slot = 0; slot < v->high; slot++) {
 		struct reservation *r = &v->at[slot];
 		uint64_t held = 0;
-		if (r->id_n == 0 || r->flags & RESERVATION_FINISHED)
+		if (r->flags & (RESERVATION_FINISHED | RESERVATION_TIMED))
 			continue;
 		for (uint32_t i = 0, n = slot; i < r->lines_n; i++, n = v->lines[n].next - 1)
 			held += v->lines[n].held;

@@ -54,6 +54,17 @@ load_group(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 	return NULL;
 }
 
+/* Blocks that the id of a cell's last count takes: evolve gives them back first. */
+static uint32_t
+count_id_blocks(const struct engine *e, const struct cell *cell)
+{
+	uint8_t n = 0;
+	if (!(cell->flags & CELL_COUNT_BY_ID))
+		return 0;
+	blobs_get(&e->blobs, (uint32_t)cell->count_key, &n, 1);
+	return blobs_needed(1u + n);
+}
+
 static const char *
 load_cell(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
@@ -67,8 +78,9 @@ load_cell(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 		return "more cells than the table takes: raise cells_max";
 	if (r.cell < count && (e->cells.at[r.cell].sku != r.now.sku || e->cells.at[r.cell].location != r.now.location))
 		return "a cell entry under another cell's number";
-	bool text_kept = r.cell < count && e->cells.at[r.cell].flags & CELL_COUNT_BY_ID;
-	if (r.now.flags & CELL_COUNT_BY_ID && !blobs_room(&e->blobs, blobs_needed(1 + r.now.count_id.n) - text_kept))
+	uint32_t back = r.cell < count ? count_id_blocks(e, &e->cells.at[r.cell]) : 0;
+	uint32_t wanted = r.now.flags & CELL_COUNT_BY_ID ? blobs_needed(1 + r.now.count_id.n) : 0;
+	if (!blobs_room(&e->blobs, wanted > back ? wanted - back : 0))
 		return TEXT_FULL;
 	evolve_cell(e, seq, &r);
 	return NULL;

@@ -385,6 +385,10 @@ int
 post_rows_next(struct post_rows *r, struct post_file *f, struct post_event *event, struct why *why)
 {
 	int got = r->format == POST_CSV ? csv_record(r, f, why) : json_record(f, why);
+	if (got < 0) { /* where it is, for a person with an editor */
+		struct why what = *why;
+		snprintf(why->text, sizeof why->text, "%.440s (after row %llu)", what.text, (unsigned long long)r->count);
+	}
 	if (got != 1)
 		return got;
 	r->count++;

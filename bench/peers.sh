@@ -56,7 +56,7 @@ run() {
 	else
 		rm -f "$work/ports"
 		"$build/holdfastd" --data "$work/data" --listen 127.0.0.1:0 --port-file "$work/ports" --gate off --http off \
-			--reservations-max 64000000 --journal-bytes-max 64G >"$work/log" 2>&1 &
+			--reservations-max 16000000 --journal-bytes-max 64G >"$work/log" 2>&1 &
 		server=$!
 		until_true holdfastd test -e "$work/ports"
 		set -- --server "127.0.0.1:$(sed -n 's/^rpc=//p' "$work/ports")"

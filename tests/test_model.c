@@ -16,7 +16,7 @@
 	[OPTION_TTL_MAX_MS] = 86400000, [OPTION_PIN_MAX_MS] = 900000, [OPTION_FUTURE_MS] = future, [OPTION_COUNT_WINDOW_MS] = window, \
 	[OPTION_FREE_ID_MS] = free_id } }
 #define WORLD .skus = 4, .places = 3, .groups = 3, .sources = 3, .ids = 60, .owners = 4, .qty_max = 6, .pause_max_ms = 50, \
-	.jump_ms = 2000, .at_span_ms = 60000, .batch = 6, .partial = 25, .owned = 40, .shuffled = 40, .repeated = 20, .odd = 6, .counts = 12
+	.jump_ms = 2000, .at_span_ms = 60000, .batch = 6, .partial = 25, .owned = 40, .shuffled = 40, .repeated = 20, .odd = 6, .counts = 12, .whole = 50
 #define USUAL .reserve = 40, .settle = 25, .extend = 3, .pin = 2, .move = 4, .event = 25, .skip = 1, .policy = 2, .group = 1, .quarantine = 2
 #define USUAL_OPTIONS OPTIONS(1, 300000, 172800000, 172800000)
 
@@ -33,6 +33,7 @@ static struct draw_profile profiles[] = {
 	{ .name = "known_only", WORLD, USUAL, .create_off_later = true, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "short_memory", WORLD, USUAL, .limits = LIMITS, .options = OPTIONS(1, 300000, 3000, 2000) },
 	{ .name = "full", WORLD, USUAL, .fresh = 60, .limits = LIMITS, .options = USUAL_OPTIONS },
+	{ .name = "long_names", WORLD, USUAL, .long_names = true, .fresh = 30, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "many_refs", WORLD, .reserve = 6, .settle = 80, .event = 10, .limits = LIMITS, .options = USUAL_OPTIONS },
 };
 
@@ -57,11 +58,13 @@ finish_profiles(void)
 		if (!strcmp(p->name, "short_memory"))
 			p->counts = 30, p->jump_ms = 2500, l->history_max = 64, l->free_ids_max = 16, l->reservations_max = 64;
 		if (!strcmp(p->name, "many_refs"))
-			p->ids = 4, p->qty_max = 60, p->fresh = 0;
+			p->ids = 3, p->qty_max = 90, p->fresh = 0, p->whole = 1, p->counts = 0, p->skus = 2, p->places = 2;
+		if (!strcmp(p->name, "long_names"))
+			p->counts = 30, l->blobs_max = 160;
 		if (!strcmp(p->name, "full")) {
-			p->skus = 8, p->groups = 0, p->odd = 20, p->group = 0;
+			p->places = 4, p->skus = 8, p->groups = 0, p->odd = 20, p->group = 0;
 			*l = (struct engine_limits){ .cells_max = 16, .skus_max = 7, .locations_max = 3, .sources_max = 3, .channels_max = 2,
-				.groups_max = 1, .reservations_max = 24, .extra_lines_max = 12, .blobs_max = 64, .quarantine_max = 6, .history_max = 64,
+				.groups_max = 1, .reservations_max = 24, .extra_lines_max = 3, .blobs_max = 20, .quarantine_max = 6, .history_max = 64,
 				.free_ids_max = 16 };
 		}
 		p->options.value[OPTION_HISTORY_MAX] = l->history_max;
@@ -240,6 +243,42 @@ replays_exactly(struct run *r)
 	return true;
 }
 
+/* ---- what was reached ---- */
+
+static uint64_t seen_status[STATUS_COUNT], seen_outcome[8], seen_again, seen_runs;
+static struct {
+	const char *which;
+	uint64_t times;
+} seen_bound[64];
+
+static void
+count_seen(const struct run *r)
+{
+	seen_runs++;
+	seen_again += r->again;
+	for (int i = 0; i < STATUS_COUNT; i++)
+		seen_status[i] += r->statuses[i];
+	for (int i = 0; i < 8; i++)
+		seen_outcome[i] += r->outcomes[i];
+	for (int i = 0; i < 32 && r->bounds[i].which; i++)
+		for (int j = 0; j < 64; j++)
+			if (!seen_bound[j].which || strcmp(seen_bound[j].which, r->bounds[i].which) == 0) {
+				seen_bound[j].which = r->bounds[i].which;
+				seen_bound[j].times += r->bounds[i].times;
+				break;
+			}
+}
+
+static bool
+bound_seen(const char *which)
+{
+	for (int j = 0; j < 64 && seen_bound[j].which; j++)
+		if (strcmp(seen_bound[j].which, which) == 0)
+			return true;
+	printf("     never reached: %s\n", which);
+	return false;
+}
+
 /* ---- the runs ---- */
 
 static void
@@ -272,6 +311,7 @@ agree(const char *name)
 			printf("     state %s %llu %016llx%016llx\n", name, (unsigned long long)seed, (unsigned long long)digest[0],
 			    (unsigned long long)digest[1]);
 		}
+		count_seen(r);
 		granted += r->granted;
 		refused += r->refused;
 		run_free(r);
@@ -297,7 +337,34 @@ AGREE(groups)
 AGREE(known_only)
 AGREE(short_memory)
 AGREE(full)
+AGREE(long_names)
 AGREE(many_refs)
+
+/* A comparison that never met a refusal says nothing about it. */
+static void
+every_kind_of_answer_was_compared(void)
+{
+	static const enum status statuses[] = { STATUS_OK, STATUS_BAD_REQUEST, STATUS_FORBIDDEN, STATUS_UNKNOWN_SKU, STATUS_UNKNOWN_LOCATION,
+		STATUS_INSUFFICIENT, STATUS_NOT_FOUND, STATUS_WRONG_STATE, STATUS_EXPIRED, STATUS_CONFLICT, STATUS_MISMATCH, STATUS_LIMIT,
+		STATUS_CAPACITY, STATUS_GAP_TOO_WIDE, STATUS_STALE };
+	static const char *const bounds[] = { "ttl", "life", "pin_ttl", "pin", "refs", "skus", "locations", "cells", "sources", "channels",
+		"reservations", "extra_lines", "blobs", "quarantine" };
+	if (seen_runs < 40)
+		return; /* single profiles were asked for */
+	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+		printf("     %s %llu,", status_name(statuses[i]), (unsigned long long)seen_status[statuses[i]]);
+		check(seen_status[statuses[i]] > 0);
+	}
+	printf(" again %llu\n     bounds:", (unsigned long long)seen_again);
+	for (int j = 0; j < 64 && seen_bound[j].which; j++)
+		printf(" %s %llu,", seen_bound[j].which, (unsigned long long)seen_bound[j].times);
+	printf("\n");
+	for (int i = OUTCOME_APPLIED; i <= OUTCOME_REJECTED; i++)
+		check(seen_outcome[i] > 0);
+	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
+		check(bound_seen(bounds[i]));
+	check(seen_again > 0);
+}
 
 int
 main(int argc, char **argv)
@@ -314,7 +381,9 @@ main(int argc, char **argv)
 		CHECK(the_engine_agrees_with_its_twin_known_only),
 		CHECK(the_engine_agrees_with_its_twin_short_memory),
 		CHECK(the_engine_agrees_with_its_twin_full),
+		CHECK(the_engine_agrees_with_its_twin_long_names),
 		CHECK(the_engine_agrees_with_its_twin_many_refs),
+		CHECK(every_kind_of_answer_was_compared),
 	};
 	finish_profiles();
 	return check_run(argv[0], tests, sizeof tests / sizeof tests[0], argc, argv);

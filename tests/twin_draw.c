@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t
 mix(uint64_t x)
@@ -58,8 +59,11 @@ draw_keep(struct draw *d, const void *bytes, size_t n)
 struct bytes
 draw_name(struct draw *d, char letter, uint64_t number)
 {
-	char text[32];
-	int n = snprintf(text, sizeof text, "%c%llu", letter, (unsigned long long)number);
+	char text[NAME_BYTES_MAX + 1];
+	int n = snprintf(text, sizeof text, "%c%llu", letter, (unsigned long long)number), whole = number % 3 == 0 ? NAME_BYTES_MAX : 40;
+	if (d->profile->long_names && strchr("reof", letter) && number % 3 != 2)
+		for (; n < whole; n++)
+			text[n] = '-';
 	return draw_keep(d, text, (size_t)n);
 }
 
@@ -151,7 +155,7 @@ draw_settle(struct draw *d, struct command *c)
 	}
 	if (draw_percent(d, 60))
 		s->ref = draw_name(d, 'f', draw_random(d, 40));
-	if (!draw_percent(d, 50))
+	if (draw_percent(d, d->profile->whole))
 		return;
 	s->lines = d->lines;
 	s->lines_n = 1 + (uint32_t)draw_random(d, 2);
@@ -162,7 +166,7 @@ draw_settle(struct draw *d, struct command *c)
 		const struct line_view *l = &v.lines[draw_random(d, v.lines_n)];
 		d->lines[i].sku = draw_keep(d, l->sku.at, l->sku.n);
 		d->lines[i].location = draw_keep(d, l->location.at, l->location.n);
-		d->lines[i].qty = 1 + (int64_t)draw_random(d, (uint64_t)(l->held + l->committed + 1) * 2 / 3);
+		d->lines[i].qty = 1 + (int64_t)draw_random(d, d->profile->whole < 10 ? 1 : (uint64_t)(l->held + l->committed + 1) * 2 / 3);
 	}
 }
 

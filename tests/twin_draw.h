@@ -23,9 +23,11 @@ struct draw_profile {
 	uint32_t partial, owned, shuffled, repeated, odd; /* odd: conflicts, defects, wild numbers, far futures */
 	uint32_t counts; /* of 100 events */
 	uint32_t fresh; /* of 100 reserves: an id never used before */
+	uint32_t whole; /* of 100 settlements: on the whole; below 10 the others take one unit each */
 	struct engine_limits limits;
 	struct engine_options options;
 	bool create_off_later;
+	bool long_names; /* ids, refs and owners of up to 64 bytes among the short ones */
 };
 
 #define DRAW_ARENA 16384

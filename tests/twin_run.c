@@ -139,6 +139,12 @@ count_up(struct run *r)
 {
 	r->statuses[r->result.status]++;
 	r->outcomes[r->result.outcome]++;
+	for (int i = 0; r->result.which && i < 32; i++)
+		if (!r->bounds[i].which || strcmp(r->bounds[i].which, r->result.which) == 0) {
+			r->bounds[i].which = r->result.which;
+			r->bounds[i].times++;
+			break;
+		}
 	r->again += r->result.again;
 	r->refused += r->result.status != STATUS_OK;
 	r->granted += r->result.status == STATUS_OK && !r->result.again;

@@ -33,8 +33,13 @@ struct run {
 	uint32_t batches_n, batches_cap;
 	struct run_job jobs[32];
 	uint32_t jobs_n;
-	uint32_t again, refused, granted, rejected; /* what really happened, so that a run that tests nothing is noticed */
+	/* what really happened, so that a run that tests nothing is noticed */
+	uint32_t again, refused, granted;
 	uint32_t statuses[STATUS_COUNT], outcomes[8];
+	struct { /* limits and capacities reached, by name */
+		const char *which;
+		uint32_t times;
+	} bounds[32];
 	bool trace;
 	char failure[1024];
 	/* of the command at hand */

@@ -205,13 +205,13 @@ static void
 show_progress(struct play *p, double now, uint64_t answers, uint64_t facts, double seconds)
 {
 	char bar[BAR + 1], when[16];
-	int minutes = (int)(now * 24 * 60);
 	now = now > 1 ? 1 : now;
+	int minutes = (int)(now * 24 * 60);
 	for (int i = 0; i < BAR; i++)
 		bar[i] = i < (int)(now * BAR) ? '#' : '.';
 	bar[BAR] = 0;
 	if (p->day->by_clock)
-		snprintf(when, sizeof when, "%02d:%02d", minutes / 60 % 24, minutes % 60);
+		snprintf(when, sizeof when, "%02d:%02d", minutes / 60, minutes % 60);
 	else
 		snprintf(when, sizeof when, "%4.0f%%", now * 100);
 	printf("%s  %s     [%s] %9s checkout answers/s %9s events/s%s", isatty(1) ? "\r\033[K" : "", when, bar,
@@ -317,7 +317,7 @@ static int
 tell_verdict(const struct verdict *v, int stopped)
 {
 	bool good = v->differences == 0 && v->group_differences == 0 && v->oversold == 0 && v->reservations_lost == 0 && v->facts_lost == 0 &&
-	    v->facts_more == 0 && stopped == 0;
+	    v->facts_more == 0 && v->misanswered == 0 && stopped == 0;
 	printf("\n  recount   in %.1f s, from the input and the answers alone\n", v->seconds);
 	printf("            on hand %s, reserved %s, committed %s units; %s cells are short because tills sold what was promised\n",
 	    num(v->on_hand), num(v->reserved), num(v->committed), num(v->short_cells));
@@ -328,6 +328,8 @@ tell_verdict(const struct verdict *v, int stopped)
 	printf("    reservations asked for %9s   lost %s\n", num((int64_t)v->reservations), num((int64_t)v->reservations_lost));
 	printf("    sources asked for      %9s   events lost %s, doubled %s\n", num((int64_t)v->sources), num((int64_t)v->facts_lost),
 	    num((int64_t)(v->facts_more + v->doubled)));
+	if (v->misanswered)
+		printf("    events answered otherwise than they should have been: %s\n", num((int64_t)v->misanswered));
 	if (stopped != 0)
 		printf("    the server did not stop as it should (status %d)\n", stopped);
 	printf("\nVERDICT: %s\n", good ? "all holds: 0 differences, 0 oversold, 0 lost, 0 doubled" : "IT DOES NOT HOLD");

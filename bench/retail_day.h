@@ -146,6 +146,7 @@ struct verdict {
 	uint64_t grants, oversold; /* grants that took an ATS below zero */
 	uint64_t reservations, reservations_lost; /* unknown, or not in the state that was answered */
 	uint64_t sources, facts_lost, facts_more; /* numbers the server does not know; numbers never sent */
+	uint64_t misanswered; /* events whose outcome is not the one that the sums give */
 	uint64_t doubled; /* cells that differ and were touched by something sent twice */
 	int64_t on_hand, reserved, committed, short_cells;
 	double seconds;

@@ -114,45 +114,47 @@ order_effects(struct judge *j)
 	qsort(j->effects, j->effects_n, sizeof *j->effects, effect_order);
 }
 
-/* A change of what is there (D32 to D34). */
-static void
+/* A change of what is there (D32 to D34): what its outcome must be. */
+static enum fact_outcome
 move_on_hand(struct judge *j, uint32_t cell, int64_t at, int32_t qty)
 {
 	struct sum *s = &j->sums[cell];
 	if (!j->day->cells[cell].counted) {
 		s->on_hand += qty;
-		return;
+		return FACT_APPLIED;
 	}
 	if (s->any_count && at <= s->as_of)
-		return;
+		return FACT_ABSORBED;
 	s->on_hand += qty;
 	j->deltas = day_grow(j->deltas, j->deltas_n, &j->deltas_room, sizeof *j->deltas);
 	j->deltas[j->deltas_n++] = (struct delta){ at, qty, s->deltas };
 	s->deltas = j->deltas_n;
+	return FACT_APPLIED;
 }
 
-static void
+/* D33, D35 */
+static enum fact_outcome
 count(struct judge *j, const struct fact *f)
 {
 	struct sum *s = &j->sums[f->cell];
 	if (s->any_count && f->at <= s->as_of)
-		return;
+		return FACT_REJECTED;
 	s->any_count = true;
 	s->as_of = f->at;
 	s->on_hand = f->qty;
 	for (uint32_t i = s->deltas; i; i = j->deltas[i - 1].next)
 		if (j->deltas[i - 1].at > f->at)
 			s->on_hand += j->deltas[i - 1].qty;
+	return FACT_APPLIED;
 }
 
 static void
 sum_fact(struct judge *j, const struct fact *f)
 {
 	j->sums[f->cell].resent |= f->resent;
-	if (f->kind == FACT_COUNT)
-		count(j, f);
-	else
-		move_on_hand(j, f->cell, f->at, f->kind == FACT_SALE ? -f->qty : f->qty);
+	enum fact_outcome outcome =
+	    f->kind == FACT_COUNT ? count(j, f) : move_on_hand(j, f->cell, f->at, f->kind == FACT_SALE ? -f->qty : f->qty);
+	j->verdict->misanswered += outcome != (enum fact_outcome)f->outcome;
 }
 
 static void

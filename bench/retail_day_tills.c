@@ -147,7 +147,7 @@ take_answer(struct sender *s, struct message *m, const uint8_t *reply, size_t n)
 	for (uint32_t i = 0; i < m->n && seq > 0; i++)
 		if (!any)
 			s->day->facts[m->first + i].seq = (uint64_t)seq - (m->n - 1 - i);
-		else if (!ask_where(s, &s->day->facts[m->first + i]))
+		else if (s->day->facts[m->first + i].outcome != FACT_REJECTED && !ask_where(s, &s->day->facts[m->first + i]))
 			return false;
 	pthread_mutex_lock(&s->play->lock);
 	s->play->facts_sent += m->n;

@@ -2,9 +2,10 @@
 
 #include "core/hash.h"
 
-#define relaxed memory_order_relaxed
-#define get(field) atomic_load_explicit(&(field), relaxed)
-#define set(field, value) atomic_store_explicit(&(field), (value), relaxed)
+/* Terms are read with acquire and written with release (free on x86): the ordering argument in the header needs it. */
+#define get(field) atomic_load_explicit(&(field), memory_order_acquire)
+#define set(field, value) atomic_store_explicit(&(field), (value), memory_order_release)
+#define seq_now(cell) atomic_load_explicit(&(cell)->seq, memory_order_relaxed)
 
 /* Cells are walked by number elsewhere; a pause keeps a spinning reader polite to its sibling core. */
 static inline void
@@ -110,8 +111,7 @@ cell_load(const struct cell *cell, struct cell_image *image)
 void
 cell_store(struct cell *cell, const struct cell_image *image, uint64_t seq)
 {
-	set(cell->seq, get(cell->seq) | 1);
-	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&cell->seq, seq_now(cell) | 1, memory_order_relaxed);
 	set(cell->on_hand, image->on_hand);
 	set(cell->unsellable, image->unsellable);
 	set(cell->reserved, image->reserved);
@@ -129,8 +129,7 @@ cell_store(struct cell *cell, const struct cell_image *image, uint64_t seq)
 	do { \
 		uint64_t before = atomic_load_explicit(&(cell)->seq, memory_order_acquire); \
 		copy; \
-		atomic_thread_fence(memory_order_acquire); \
-		if (!(before & 1) && get((cell)->seq) == before) { \
+		if (!(before & 1) && seq_now(cell) == before) { \
 			seq_out = before / 2; \
 			return; \
 		} \

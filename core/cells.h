@@ -6,10 +6,10 @@
  * C2 seq = position of the last change x 2, + 1 while it is being written.
  * C3 reserved, committed = the sums over the cell's open lines (D6); the list of open lines holds exactly those.
  *
- * Why a reader sees no torn cell: the writer sets the odd word (relaxed), a release fence, the fields (relaxed), then the even
- * word with release. The reader loads the word with acquire, the fields relaxed, an acquire fence, the word again. If
- * any field came from a later write, the fences order that write's odd word before the second load, which then differs. The
- * same even word twice means all fields are of that write. A stale whole cell is harmless: the reader only says "at or past".
+ * Why a reader sees no torn cell: the writer sets the odd word, then the fields with release, then the even word with release. The
+ * reader loads the word with acquire, the fields with acquire, then the word again. A field that came from a later write
+ * brings that write's odd word with it (its release, this acquire), so the second load of the word differs from the first.
+ * The same even word twice means all fields are of that write. A stale whole cell is harmless: the reader only says "at or past".
  */
 #ifndef HOLDFAST_CORE_CELLS_H
 #define HOLDFAST_CORE_CELLS_H

@@ -83,9 +83,9 @@ make(struct groups *g, const struct group_record *r)
 	group->used = true;
 	group->live = false;
 	group->cursor = 0;
-	atomic_store_explicit(&group->members_n, r->members_n, relaxed);
+	atomic_store_explicit(&group->members_n, r->members_n, memory_order_release);
 	for (uint32_t i = 0; i < r->members_n; i++) {
-		atomic_store_explicit(&group->members[i], r->members[i], relaxed);
+		atomic_store_explicit(&group->members[i], r->members[i], memory_order_release);
 		struct membership *m = &g->of_location[r->members[i]];
 		ensure(m->n < 2 * GROUPS_OF_LOCATION_MAX);
 		m->group[m->n++] = (uint16_t)number_of(g, group);
@@ -140,8 +140,7 @@ static void
 number_set(struct group_number *n, int64_t ats, uint64_t seq)
 {
 	atomic_store_explicit(&n->seq, atomic_load_explicit(&n->seq, relaxed) | 1, relaxed);
-	atomic_thread_fence(memory_order_release);
-	atomic_store_explicit(&n->ats, ats, relaxed);
+	atomic_store_explicit(&n->ats, ats, memory_order_release);
 	atomic_store_explicit(&n->seq, seq * 2, memory_order_release);
 }
 
@@ -199,10 +198,10 @@ group_place(const struct groups *g, uint32_t location)
 	return atomic_load_explicit(&g->place[location], memory_order_acquire);
 }
 
+/* After loads with acquire: what they saw of a later definition brings its place word with them. */
 static bool
 still(const struct groups *g, uint32_t location, uint64_t place)
 {
-	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&g->place[location], relaxed) == place;
 }
 
@@ -212,7 +211,7 @@ group_read(const struct groups *g, uint32_t location, uint64_t place, uint32_t s
 	const struct group_number *n = number_at(g, &g->at[(uint32_t)place - 2], sku);
 	for (;;) {
 		uint64_t before = atomic_load_explicit(&n->seq, memory_order_acquire);
-		*ats = atomic_load_explicit(&n->ats, relaxed);
+		*ats = atomic_load_explicit(&n->ats, memory_order_acquire);
 		if (!still(g, location, place))
 			return false;
 		if (!(before & 1) && atomic_load_explicit(&n->seq, relaxed) == before) {
@@ -226,8 +225,8 @@ uint32_t
 group_members(const struct groups *g, uint32_t location, uint64_t place, uint32_t members[GROUP_MEMBERS_MAX])
 {
 	const struct group *group = &g->at[(uint32_t)place - 2];
-	uint32_t n = atomic_load_explicit(&group->members_n, relaxed);
+	uint32_t n = atomic_load_explicit(&group->members_n, memory_order_acquire);
 	for (uint32_t i = 0; i < n; i++)
-		members[i] = atomic_load_explicit(&group->members[i], relaxed);
+		members[i] = atomic_load_explicit(&group->members[i], memory_order_acquire);
 	return still(g, location, place) ? n : 0;
 }

@@ -6,7 +6,7 @@
  * kind: sale, free (a sale at no price), return, adjust; other kinds are passed over and counted by nobody. Every second
  * transaction is taken as a web order: its sales become a basket that is reserved, committed and shipped over RPC (or
  * cancelled, or abandoned). All else goes through the gate as stock events. Opening stock is the least with which the file
- * never goes below zero.
+ * never goes below zero, and at least one unit, so that every SKU is known.
  */
 #include "bench/retail_day.h"
 
@@ -221,9 +221,8 @@ add_opening(struct reading *r, uint32_t *room)
 	}
 	for (uint32_t i = 0; i < d->cells_n; i++) {
 		d->facts = day_grow(d->facts, d->facts_n, room, sizeof *d->facts);
-		if (least[i] < 0)
-			d->facts[d->facts_n++] = (struct fact){ .at = r->rows[0].at - 60000, .cell = i, .qty = (int32_t)-least[i], .source = 1,
-				.kind = FACT_RECEIPT, .n = ++d->sent_n[1] };
+		d->facts[d->facts_n++] = (struct fact){ .at = r->rows[0].at - 60000, .cell = i, .qty = least[i] < 0 ? (int32_t)-least[i] : 1,
+			.source = 1, .kind = FACT_RECEIPT, .n = ++d->sent_n[1] };
 	}
 	d->openings = d->facts_n;
 	free(now);

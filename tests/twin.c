@@ -101,6 +101,7 @@ twin_free(struct twin *t)
 	free(t->cells);
 	free(t->reservations);
 	free(t->groups);
+	free(t->group_names);
 	free(t->jobs);
 	free(t->out_lines);
 	free(t->out_shorts);

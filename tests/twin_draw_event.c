@@ -26,19 +26,10 @@ odd_part(struct draw *d, struct event_command *e)
 	case 1: e->at = DRAW_EPOCH + INT64_C(400) * 86400000; break;
 	case 2: e->reason = (struct bytes){ NULL, 0 }; break;
 	case 3: e->ref = (struct bytes){ NULL, 0 }; break;
-	case 4: e->location = draw_name(d, 'G', draw_random(d, d->profile->groups + 1)); break;
+	case 4: e->location = draw_name(d, d->profile->groups ? 'G' : 'L', draw_random(d, d->profile->groups + 1)); break;
 	case 5: e->as_of = DRAW_EPOCH + INT64_C(400) * 86400000; break;
 	default: e->sku = draw_name(d, 'N', draw_random(d, 4)); break;
 	}
-}
-
-/* A group's name is only used while it is one: else the event would make it a location. */
-static void
-no_group_by_accident(struct draw *d, struct event_command *e)
-{
-	struct bytes member;
-	if (e->location.n && e->location.at[0] == 'G' && twin_group(d->twin, e->location, &member, 1) < 0)
-		e->location = draw_name(d, 'L', 0);
 }
 
 void
@@ -81,7 +72,6 @@ draw_event(struct draw *d, const struct draw_event_key *key, struct event_comman
 	if (e->kind == EVENT_ADJUST && draw_percent(d, p->odd / 4))
 		e->qty = 0;
 	d->state = before;
-	no_group_by_accident(d, e);
 }
 
 static uint64_t

@@ -34,7 +34,7 @@ malformed(struct twin *t, const struct event_command *e, const struct stage *g)
 		return STATUS_BAD_REQUEST;
 	if (e->kind == EVENT_FULFIL && !e->ref.n)
 		return STATUS_BAD_REQUEST;
-	if (twin_group_find(t, e->location) != NONE)
+	if (twin_find(t->group_names, t->group_names_n, e->location) != NONE)
 		return STATUS_BAD_REQUEST;
 	return STATUS_OK;
 }

@@ -150,6 +150,7 @@ struct twin {
 	LIST(struct twin_free_id, free_ids);
 	LIST(struct twin_item, items);
 	LIST(struct twin_group_def, groups);
+	LIST(struct text, group_names); /* every name that ever was a group's, also before and after it is one (R31) */
 	LIST(struct twin_job, jobs);
 	uint64_t finishes, deltas_kept, items_made, jobs_made;
 	/* what the next twin_note() completes */

@@ -111,6 +111,8 @@ twin_policy_group(struct twin *t, const struct policy_group_command *c, struct t
 	struct twin_job *j = twin_add(t->jobs, t->jobs_n, t->jobs_cap);
 	*j = (struct twin_job){ .number = ++t->jobs_made, .name = text_of(c->name), .members = members, .members_n = c->members_n };
 	out->r.job = j->number;
+	if (twin_find(t->group_names, t->group_names_n, c->name) == NONE)
+		*twin_add(t->group_names, t->group_names_n, t->group_names_cap) = text_of(c->name);
 }
 
 static struct twin_job *

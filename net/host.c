@@ -42,7 +42,7 @@ struct host {
 
 /* Low priority as long as there is room; at half of journal_bytes_max it must keep up. */
 static void
-priority_set(const struct host *h, bool *low)
+priority_set(struct host *h, bool *low)
 {
 	uint64_t most = h->options->journal.journal_bytes_max;
 	uint64_t bytes = h->log->calls->bytes(h->log);

@@ -13,8 +13,8 @@
 #include "core/view.h"
 #include "tests/check.h"
 
-#define WRITES  200000
 #define READERS 2
+#define READS   150000 /* the writer goes on until so many reads were made beside it */
 
 static _Atomic bool writing;
 static _Atomic uint64_t torn, read_whole, went_back;
@@ -30,9 +30,6 @@ readers_run(void *(*reader)(void *), void *context, void (*write)(void *))
 		if (pthread_create(&threads[i], NULL, reader, context) != 0)
 			abort();
 	write(context);
-	/* A reader on a busy machine may not have run yet: it has until it read something. */
-	while (atomic_load(&read_whole) < READERS)
-		;
 	atomic_store(&writing, false);
 	for (int i = 0; i < READERS; i++)
 		pthread_join(threads[i], NULL);
@@ -44,7 +41,7 @@ static void
 cell_write(void *context)
 {
 	struct cell *cell = context;
-	for (int64_t i = 1; i <= WRITES; i++) {
+	for (int64_t i = 1; atomic_load(&read_whole) < READS; i++) {
 		struct cell_image image = { .on_hand = i, .unsellable = -i, .reserved = 2 * i, .committed = 3 * i, .promised = 5 * i,
 			.inbound = 7 * i, .safety_stock = i & 0xffff, .oversell_limit = ~i & 0xffff, .last_event_at = 11 * i, .count_at = 13 * i };
 		cell_store(cell, &image, (uint64_t)i);
@@ -88,13 +85,12 @@ no_reader_sees_a_torn_cell(void)
 	readers_run(cell_reader, cell, cell_write);
 	check_equal(torn, 0);
 	check_equal(went_back, 0);
-	check(read_whole > 0);
 	free(cell);
 }
 
 /* ---- names ---- */
 
-#define NAMES 20000
+#define NAMES 400000
 
 static struct bytes
 name_of(uint32_t i, uint8_t scratch[16])
@@ -121,7 +117,7 @@ names_reader(void *context)
 		if (count == 0)
 			continue;
 		seed = seed * 1664525u + 1013904223u;
-		uint32_t i = seed % count, found = names_find(context, name_of(i, scratch));
+		uint32_t i = seed % 4 ? count - 1 : seed % count, found = names_find(context, name_of(i, scratch));
 		torn += found != i || !bytes_equal(names_get(context, i), name_of(i, scratch));
 		read_whole++;
 	}
@@ -192,7 +188,7 @@ static void
 engine_write(void *context)
 {
 	struct rig *r = context;
-	for (int i = 0; i < WRITES / 40; i++) {
+	for (int i = 0; atomic_load(&read_whole) < READS; i++) {
 		rig_event(r, EVENT_ADJUST, "L1", i % 2 ? -2 : 2);
 		rig_event(r, EVENT_ADJUST, "L2", i % 2 ? -4 : 4);
 		if (i % 8 == 0)

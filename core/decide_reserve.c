@@ -88,20 +88,30 @@ next_release(struct engine *e, uint32_t n, struct short_line *s)
 	s->next_release_qty = cached->qty;
 }
 
-/* Ids of every line's names; the earliest class of refusal decides (D26), within it the first line. */
+/* Ids of every line's names, NAME_NONE where there is none. true: a line names a live group. */
 static bool
-names_resolve(struct engine *e, const struct reserve_command *c, struct result *result)
+names_find_all(struct engine *e, const struct reserve_command *c)
 {
 	struct scratch *s = e->scratch;
-	bool unknown_sku = false, unknown_location = false;
+	bool group = false;
 	for (uint32_t i = 0; i < c->lines_n; i++) {
 		s->sku[i] = names_find(&e->names[NAMES_SKU], c->lines[i].sku);
-		s->location[i] = names_find(&e->names[NAMES_LOCATION], c->lines[i].location);
-		unknown_sku |= s->sku[i] == NAME_NONE;
-		if (s->location[i] == NAME_NONE)
-			unknown_location = true;
-		else if (is_group(e, s->location[i]) && group_place(&e->groups, s->location[i]) == PLACE_GROUP_HIDDEN)
-			unknown_location = true, s->location[i] = NAME_NONE;
+		uint32_t location = names_find(&e->names[NAMES_LOCATION], c->lines[i].location);
+		uint64_t place = location == NAME_NONE ? PLACE_LOCATION : group_place(&e->groups, location);
+		group |= place > PLACE_GROUP_HIDDEN;
+		s->location[i] = place == PLACE_LOCATION ? location : NAME_NONE;
+	}
+	return group;
+}
+
+/* The earliest class of refusal decides (D26). */
+static bool
+names_known(struct engine *e, const struct reserve_command *c, struct result *result)
+{
+	bool unknown_sku = false, unknown_location = false;
+	for (uint32_t i = 0; i < c->lines_n; i++) {
+		unknown_sku |= e->scratch->sku[i] == NAME_NONE;
+		unknown_location |= e->scratch->location[i] == NAME_NONE;
 	}
 	if (unknown_sku)
 		refuse(result, STATUS_UNKNOWN_SKU, "a line names a SKU that no event or policy ever named");
@@ -113,15 +123,13 @@ names_resolve(struct engine *e, const struct reserve_command *c, struct result *
 static bool
 shape_ok(struct engine *e, const struct reserve_command *c, struct result *result)
 {
+	bool group = names_find_all(e, c);
 	if (c->replaces.n && c->owner.n == 0)
 		refuse(result, STATUS_BAD_REQUEST, "replaces needs an owner: only the owner's own hold can be replaced");
 	else if (c->replaces.n && bytes_equal(c->replaces, c->id))
 		refuse(result, STATUS_BAD_REQUEST, "a reservation cannot replace itself");
-	for (uint32_t i = 0; i < c->lines_n && result->status == STATUS_OK; i++) {
-		uint32_t location = names_find(&e->names[NAMES_LOCATION], c->lines[i].location);
-		if (location != NAME_NONE && group_place(&e->groups, location) > PLACE_GROUP_HIDDEN)
-			refuse(result, STATUS_BAD_REQUEST, "sourcing from a group is not supported yet: name locations");
-	}
+	else if (group)
+		refuse(result, STATUS_BAD_REQUEST, "sourcing from a group is not supported yet: name locations");
 	return result->status == STATUS_OK;
 }
 
@@ -278,7 +286,7 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 		return;
 	}
 	uint32_t old_slot = replaced_find(e, c, &old, result);
-	if (result->status != STATUS_OK || !names_resolve(e, c, result))
+	if (result->status != STATUS_OK || !names_known(e, c, result))
 		return;
 	int64_t ttl = c->ttl_ms == -1 ? e->options.value[OPTION_TTL_DEFAULT_MS] : c->ttl_ms;
 	if (ttl < 1 || ttl > e->options.value[OPTION_TTL_MAX_MS]) {

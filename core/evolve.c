@@ -38,21 +38,20 @@ void
 evolve_cell(struct engine *e, uint64_t seq, const struct cell_record *r)
 {
 	const struct cell_image *now = &r->now;
-	struct cell_image was;
 	if (r->cell == cells_count(&e->cells))
 		cells_add(&e->cells, now->sku, now->location);
 	struct cell *cell = &e->cells.at[r->cell];
 	ensure(r->cell < cells_count(&e->cells) && cell->sku == now->sku && cell->location == now->location);
 	if (e->digest.active)
 		digest_cell_changes(e, r->cell);
-	cell_load(cell, &was);
+	int64_t count_at = atomic_load_explicit(&cell->count_at, memory_order_relaxed);
 	if (now->flags & CELL_COUNTED)
 		count_key_set(e, cell, now);
 	cell->flags = now->flags;
 	cell_store(cell, now, seq);
-	if (now->count_at != was.count_at)
+	if (now->count_at != count_at)
 		history_counted(&e->history, r->cell, now->count_at - 1);
-	groups_cell_changed(&e->groups, now->sku, now->location, cell_ats(&was), cell_ats(now), seq);
+	groups_cell_changed(&e->groups, now->sku, now->location, r->ats_before, cell_ats(now), seq);
 }
 
 void

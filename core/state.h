@@ -23,6 +23,8 @@ struct cell_change {
 	bool fresh; /* the cell does not exist yet: `cell` is the number that it will get */
 	bool changed;
 	struct cell_image now;
+	int64_t ats_before;
+	uint64_t previous; /* position of its last change; 0: fresh */
 	uint8_t count_id[NAME_BYTES_MAX];
 };
 

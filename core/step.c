@@ -182,6 +182,8 @@ change_of(struct engine *e, uint32_t n)
 	struct cell_change *change = take(c, slot);
 	change->cell = n;
 	cell_load(cell, &change->now);
+	change->ats_before = cell_ats(&change->now);
+	change->previous = atomic_load_explicit(&cell->seq, memory_order_relaxed) / 2;
 	if (cell->flags & CELL_COUNT_BY_ID)
 		count_id_load(e, cell, change);
 	return change;
@@ -201,6 +203,8 @@ change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
 	change->cell = cells_count(&e->cells) + c->fresh_n++;
 	change->fresh = true;
 	change->now = (struct cell_image){ .sku = sku, .location = location };
+	change->ats_before = 0;
+	change->previous = 0;
 	return change;
 }
 
@@ -218,14 +222,7 @@ changes_emit(struct engine *e)
 		struct cell_change *change = &c->at[i];
 		if (!change->changed && !change->fresh)
 			continue;
-		struct cell_record r = { .cell = change->cell, .now = change->now };
-		if (!change->fresh) {
-			const struct cell *cell = &e->cells.at[change->cell];
-			struct cell_image was;
-			cell_load(cell, &was);
-			r.previous = atomic_load_explicit(&cell->seq, memory_order_relaxed) / 2;
-			r.ats_before = cell_ats(&was);
-		}
+		struct cell_record r = { .cell = change->cell, .now = change->now, .previous = change->previous, .ats_before = change->ats_before };
 		e->at = cell_encode(e->at, &r);
 		evolve_cell(e, e->seq, &r);
 	}

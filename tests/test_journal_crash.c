@@ -165,7 +165,7 @@ power_cut_after_every_call_loses_nothing_acknowledged(void)
 		struct disk *start = disk_start(used, &script);
 		uint64_t calls = script_calls(start, 24);
 		check(calls > 50);
-		for (uint64_t k = 0; k <= calls; k++)
+		for (uint64_t k = 0; k <= calls; k += RIG_STRIDE)
 			for (uint64_t i = 0; i < 4; i++) {
 				crash_twice(start, script, k, 0, seed + i, &sum);
 				check_calm();
@@ -186,7 +186,7 @@ power_cut_during_recovery_loses_nothing_either(void)
 	struct disk *start = disk_start(true, &script);
 	uint64_t calls = script_calls(start, 24);
 
-	for (uint64_t k = 20; k <= calls; k += 5)
+	for (uint64_t k = 20; k <= calls; k += 5 * RIG_STRIDE)
 		for (uint64_t m = 1; m < 60; m += 1 + k % 3) {
 			crash_twice(start, script, k, m, seed + k * 64 + m, &sum);
 			check_calm();
@@ -241,7 +241,7 @@ failing_calls_never_give_a_false_answer(void)
 		struct disk *start = disk_start(used, &before);
 		uint64_t calls = script_calls(start, 24);
 		for (uint64_t k = 1; k <= calls; k++)
-			for (int way = 0; way < 6; way++) {
+			for (int way = 0; way < 6; way += RIG_STRIDE > 1 ? 5 : 1) {
 				struct disk *disk = sim_disk_clone(start);
 				struct script script = before;
 				struct log_tail tail;
@@ -327,7 +327,7 @@ what_a_claim_told_about_an_unsynced_batch_stays_so(void)
 	uint64_t seed = check_seed(1), there = 0, not_there = 0;
 
 	for (uint64_t before = 0; before < 4; before += 3)
-		for (uint64_t k = 1; k < 40; k++)
+		for (uint64_t k = 1; k < 40; k += RIG_STRIDE)
 			for (uint64_t i = 0; i < 24; i++) {
 				uint64_t lost = 0;
 				struct disk *disk = disk_with_unsynced_batch(before, &lost);
@@ -359,7 +359,7 @@ a_claim_that_failed_and_one_that_was_cut_short_leave_no_damage(void)
 {
 	uint64_t seed = check_seed(1);
 
-	for (uint64_t k = 1; k < 70; k++)
+	for (uint64_t k = 1; k < 70; k += RIG_STRIDE)
 		for (uint64_t m = 1 + k % 2; m < 90; m += 2) {
 			uint64_t i = (k + m / 2) % 3;
 			uint64_t lost = 0;

@@ -106,7 +106,7 @@ flips_try(bool closed)
 	for (size_t f = 0; f < names.n; f++)
 		for (uint64_t bit = 0; bit < SEGMENT_BYTES * 8; bit++) {
 			bool head = bit / 8 % JOURNAL_BLOCK_BYTES < BATCH_HEAD_BYTES;
-			if (!full && !(head && f + 3 > names.n) && bit % 211 != f)
+			if (!full && !(head && f + 3 > names.n && bit % RIG_STRIDE == 0) && bit % (211 * RIG_STRIDE) != f)
 				continue;
 			struct disk *disk = sim_disk_clone(whole);
 			uint64_t harmless = tally.harmless;
@@ -144,7 +144,7 @@ truncation_at_every_byte_is_detected_or_harmless(void)
 	struct names names;
 	struct tally tally = { 0 };
 	struct disk *whole = journal_make(&last, &last_batch, false, &names);
-	uint64_t step = getenv("HOLDFAST_FULL") ? 1 : 7;
+	uint64_t step = getenv("HOLDFAST_FULL") ? 1 : 7 * RIG_STRIDE;
 
 	check(last > 10);
 	for (size_t f = 0; f < names.n; f++)

@@ -1,0 +1,245 @@
+/* connection_output.c: replies behind their marks, and the way out. The contract, C2..C4, is in connection.h. */
+#define _GNU_SOURCE
+#include "net/connection_part.h"
+#include "net/codec_read.h"
+#include "net/dispatch.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+void
+connection_dirty_add(struct connection *c)
+{
+	if (c->in_dirty || c->blocked)
+		return;
+	c->in_dirty = true;
+	TAILQ_INSERT_TAIL(&c->loop->dirty, c, dirty_link);
+}
+
+void
+connection_dirty_remove(struct connection *c)
+{
+	if (!c->in_dirty)
+		return;
+	c->in_dirty = false;
+	TAILQ_REMOVE(&c->loop->dirty, c, dirty_link);
+}
+
+static uint64_t
+out_end(const struct connection *c)
+{
+	return c->out_base + c->out.used;
+}
+
+bool
+connection_output_is_long(const struct connection *c, size_t bound)
+{
+	return out_end(c) - c->sent > bound;
+}
+
+/* Behind the last reply that has its mark: a part of a reply may stand beyond it. */
+static uint64_t
+marked_end(const struct connection *c)
+{
+	return c->marks_n ? c->marks[(c->marks_first + c->marks_n - 1) % MARKS].end : c->cleared;
+}
+
+static void
+mark_at(struct connection *c, uint64_t end, uint64_t position)
+{
+	if (c->marks_n) {
+		unsigned last = (c->marks_first + c->marks_n - 1) % MARKS;
+		if (c->marks[last].position >= position || c->marks_n == MARKS) {
+			c->marks[last].end = end;
+			if (c->marks[last].position < position)
+				c->marks[last].position = position;
+			return;
+		}
+	}
+	unsigned at = (c->marks_first + c->marks_n++) % MARKS;
+	c->marks[at].end = end;
+	c->marks[at].position = position;
+}
+
+void
+connection_mark(struct connection *c, uint64_t position)
+{
+	mark_at(c, out_end(c), position);
+	connection_dirty_add(c);
+}
+
+void
+connection_out_ready(struct connection *c)
+{
+	if (!c->out.at)
+		c->out = loop_buffer_take(c->loop);
+	c->out.limit = OUTPUT_STALL_BYTES + REPLY_BYTES_MAX;
+}
+
+void
+connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t position)
+{
+	if (c->owed > 0)
+		c->owed--;
+	connection_dirty_add(c);
+	if (c->state == CONNECTION_LINGERING || c->failed || n == 0)
+		return;
+	connection_out_ready(c);
+	size_t at = c->resuming ? c->handling.reply_at : c->out.used, part = c->out.used - at;
+	uint8_t *room = buffer_room(&c->out, n);
+	if (!room) {
+		connection_finish(c);
+		return;
+	}
+	memmove(c->out.at + at + n, c->out.at + at, part);
+	memcpy(c->out.at + at, bytes, n);
+	c->out.used += n;
+	if (c->resuming)
+		c->handling.reply_at += n;
+	mark_at(c, c->out_base + at + n, position);
+}
+
+/* Drops what was sent: at once when it is all, else when it is more than what is left to move. */
+static void
+out_compact(struct connection *c)
+{
+	size_t gone = c->sent - c->out_base;
+	if (gone == 0 || (gone < c->out.used && gone < c->out.used / 2))
+		return;
+	buffer_consume(&c->out, gone);
+	c->out_base = c->sent;
+	if (c->resuming)
+		c->handling.reply_at -= gone;
+	if (c->out.used == 0 && !c->resuming) {
+		loop_buffer_give(c->loop, &c->out);
+	}
+}
+
+bool
+connection_held_count(struct connection *c)
+{
+	struct loop *l = c->loop;
+	size_t held = c->in.size + c->out.size;
+	l->held_bytes += held - c->held;
+	bool more = held > c->held;
+	c->held = held;
+	if (l->held_bytes <= HELD_BYTES_MAX || !more)
+		return true;
+	counters_add(&l->counters, COUNTER_MEMORY_CLOSED, 1);
+	connection_close(c);
+	return false;
+}
+
+/* Everything is answered and sent. Closing with unread input would reset the connection and take the last replies along. */
+static void
+linger_or_close(struct connection *c)
+{
+	int unread = 0;
+	if (c->peer_ended || (c->loop->drain_seen && ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0)) {
+		connection_close(c);
+		return;
+	}
+	c->state = CONNECTION_LINGERING;
+	c->progress_ms = clock_steady_ms();
+	connection_dirty_remove(c);
+	if (shutdown(c->fd, SHUT_WR) < 0 || event_add(c->readable, NULL) < 0)
+		connection_close(c);
+}
+
+void
+connection_flush(struct connection *c, uint64_t durable)
+{
+	if (c->blocked || c->state == CONNECTION_LINGERING)
+		return;
+	while (c->marks_n && c->marks[c->marks_first].position <= durable) {
+		c->cleared = c->marks[c->marks_first].end;
+		c->marks_first = (c->marks_first + 1) % MARKS;
+		c->marks_n--;
+	}
+	if (c->cleared > c->sent) {
+		ssize_t n = send(c->fd, c->out.at + (c->sent - c->out_base), c->cleared - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			connection_close(c);
+			return;
+		}
+		counters_add(&c->loop->counters, COUNTER_WRITES, 1);
+		c->progress_ms = n > 0 || !c->progress_ms ? clock_steady_ms() : c->progress_ms;
+		c->sent += n > 0 ? (uint64_t)n : 0;
+		counters_add(&c->loop->counters, COUNTER_BYTES_OUT, n > 0 ? (uint64_t)n : 0);
+		if (c->sent < c->cleared) {
+			connection_dirty_remove(c);
+			c->blocked = true;
+			if (event_add(c->writable, NULL) < 0) {
+				connection_close(c);
+				return;
+			}
+		}
+		out_compact(c);
+	}
+	if (!connection_held_count(c))
+		return;
+	if (c->stall == STALL_OUTPUT && !connection_output_is_long(c, OUTPUT_STALL_BYTES / 2))
+		c->loop->busy = true; /* it is read on in the next round, which must come */
+	if (c->sent == c->cleared && c->marks_n == 0) {
+		connection_dirty_remove(c);
+		if (c->state == CONNECTION_CLOSING && c->owed == 0)
+			linger_or_close(c);
+	}
+}
+
+void
+connection_writable(int fd, short what, void *arg)
+{
+	struct connection *c = arg;
+	c->blocked = false;
+	connection_dirty_add(c);
+}
+
+/* ---- a log that failed ---- */
+
+/* Takes the replies behind `cleared` apart again and answers each message number `unknown`. */
+static void
+replies_unsay(struct connection *c)
+{
+	struct buffer said = c->out;
+	size_t at = c->cleared - c->out_base, end = marked_end(c) - c->out_base, n;
+	struct scanner scanner;
+	uint32_t msgid;
+	c->out = (struct buffer){ 0 };
+	buffer_append(&c->out, said.at, at);
+	for (; at < end; at += n) {
+		scanner_init(&scanner);
+		if (scanner_scan(&scanner, said.at + at, end - at, SIZE_MAX, &n) != SCAN_WHOLE)
+			break;
+		/* [1, msgid, ...]: the number stands where a request has it. */
+		uint8_t head[8] = { 0 };
+		memcpy(head, said.at + at, n < sizeof head ? n : sizeof head);
+		head[1] = 0;
+		if (reader_msgid(head, sizeof head, &msgid))
+			methods_refuse(msgid, STATUS_UNKNOWN, "the log failed: it may or may not have happened", -1, &c->out);
+	}
+	buffer_fini(&said);
+	c->marks_n = 0;
+	mark_at(c, out_end(c), 0);
+}
+
+void
+connection_fail(struct connection *c)
+{
+	uint64_t durable = batcher_durable(c->loop->batcher);
+	if (c->state == CONNECTION_LINGERING)
+		return;
+	connection_finish(c);
+	while (c->marks_n && c->marks[c->marks_first].position <= durable) {
+		c->cleared = c->marks[c->marks_first].end;
+		c->marks_first = (c->marks_first + 1) % MARKS;
+		c->marks_n--;
+	}
+	if (c->marks_n)
+		replies_unsay(c);
+	c->owed = 0;
+	c->failed = true;
+	connection_dirty_add(c);
+}

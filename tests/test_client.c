@@ -298,7 +298,8 @@ play_late(int fd)
 	r = (struct requests){ .fd = fd };
 	uint32_t first = next_request(&r), second = next_request(&r);
 	ANSWER(fd, first, "\xc0\x01");
-	ANSWER(fd, second, "\xc0\x02");
+	for (; second != 0; second = next_request(&r)) /* a client on a busy machine may have given this one up, too */
+		ANSWER(fd, second, "\xc0\x02");
 }
 
 static void
@@ -311,7 +312,10 @@ silence_is_unknown_and_a_late_answer_is_passed_over(void)
 	check(hf != NULL);
 	check_equal(hf_commit(hf, "r1", NULL, 0, NULL, &v), HF_UNKNOWN);
 	check(strstr(hf_error(hf)->message, "does not answer") != NULL);
-	check_equal(hf_commit(hf, "r1", NULL, 0, NULL, &v), HF_OK);
+	enum hf_status status = HF_UNKNOWN;
+	for (int i = 0; i < 100 && status == HF_UNKNOWN; i++)
+		status = hf_commit(hf, "r1", NULL, 0, NULL, &v);
+	check_equal(status, HF_OK);
 	check_equal(hf_int(v, -1), 2);
 	hf_close(hf);
 	peer_stop(&p);

@@ -312,7 +312,7 @@ silence_is_unknown_and_a_late_answer_is_passed_over(void)
 	check(hf != NULL);
 	check_equal(hf_commit(hf, "r1", NULL, 0, NULL, &v), HF_UNKNOWN);
 	check(strstr(hf_error(hf)->message, "does not answer") != NULL);
-	enum hf_status status = HF_UNKNOWN;
+	enum hf_outcome status = HF_UNKNOWN;
 	for (int i = 0; i < 100 && status == HF_UNKNOWN; i++)
 		status = hf_commit(hf, "r1", NULL, 0, NULL, &v);
 	check_equal(status, HF_OK);

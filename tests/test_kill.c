@@ -65,7 +65,7 @@ struct client {
 	uint32_t lane_of[LANES * 2]; /* by request number */
 	struct reservation *reservations;
 	uint32_t reservations_n, room, first_of_round;
-	uint64_t n, seq_seen, answers, unanswered;
+	uint64_t n, seq_seen, answers, unanswered, had_happened;
 	int64_t on_hand[CELLS], held[CELLS], committed[CELLS];
 	uint64_t random;
 	char wrong[200]; /* what a thread found; empty: nothing */
@@ -73,7 +73,7 @@ struct client {
 
 static struct server server;
 static struct client clients[CLIENTS];
-static struct { uint64_t answers, unanswered, had_happened, refused, rounds; } total;
+static struct { uint64_t answers, unanswered, had_happened, rounds; } total;
 
 static uint32_t
 draw(struct client *c, uint32_t below)
@@ -247,7 +247,7 @@ took_post(struct client *c, struct lane *lane, const struct hf_value *value, boo
 		wrong(c, "an event was neither applied nor, sent again, a duplicate", lane->qty < 0 ? "sale" : "receipt");
 		return;
 	}
-	total.had_happened += text_is(outcome, "duplicate");
+	c->had_happened += text_is(outcome, "duplicate");
 	c->on_hand[lane->cell] += lane->qty;
 }
 
@@ -264,7 +264,7 @@ took(struct client *c, struct lane *lane, const struct hf_value *value, bool res
 	}
 	if (again && again->boolean && !resent)
 		wrong(c, "a first call was answered as a repeated one", op_method[lane->op]);
-	total.had_happened += resent && again && again->boolean;
+	c->had_happened += resent && again && again->boolean;
 	struct reservation *r = &c->reservations[lane->reservation];
 	if (lane->op == OP_RESERVE)
 		r->expires_at = hf_int(hf_get(value, "expires_at"), 0);
@@ -348,7 +348,7 @@ settle_lane(struct client *c, struct lane *lane)
 	struct reservation *r = &c->reservations[lane->reservation];
 	enum state now = ask_state(c, lane->reservation);
 	lane->open = false;
-	total.had_happened += now == after[lane->op];
+	c->had_happened += now == after[lane->op];
 	if (now != r->state && now != after[lane->op] && !(now == EXPIRED && r->brief))
 		wrong(c, "an unanswered call led to another state", state_name[now]);
 	if (now == EXPIRED || now == HELD)
@@ -554,6 +554,7 @@ nothing_answered_is_lost_doubled_or_oversold_by_kill_9(void)
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		total.answers += clients[i].answers;
 		total.unanswered += clients[i].unanswered;
+		total.had_happened += clients[i].had_happened;
 		hf_close(clients[i].hf);
 		free(clients[i].reservations);
 	}

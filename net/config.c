@@ -57,8 +57,8 @@ static const struct option_row rows[] = {
 
 	{ "create-unknown", "0|1", KIND_COUNT, AT(engine.value[OPTION_CREATE_UNKNOWN]), 0, 1, "1", "events create the SKUs and locations they name" },
 	ENGINE_MS("ttl-default-ms", OPTION_TTL_DEFAULT_MS, 1, DAY_MS, "15m", "life of a hold that asks for none"),
-	ENGINE_MS("ttl-max-ms", OPTION_TTL_MAX_MS, 1, 365 * DAY_MS, "24h", "longest life of a hold"),
-	ENGINE_MS("pin-max-ms", OPTION_PIN_MAX_MS, 1, DAY_MS, "15m", "longest pin"),
+	ENGINE_MS("ttl-max-ms", OPTION_TTL_MAX_MS, 1, DAY_MS, "24h", "longest life of a hold"),
+	ENGINE_MS("pin-max-ms", OPTION_PIN_MAX_MS, 1, DAY_MS / 24, "15m", "longest pin"),
 	ENGINE_MS("future-ms", OPTION_FUTURE_MS, 0, 365 * DAY_MS, "5m", "how far in the future an event's instant may lie"),
 	ENGINE_MS("count-window-ms", OPTION_COUNT_WINDOW_MS, 1, 365 * DAY_MS, "48h", "how long deltas are kept for counts"),
 	ENGINE_MS("free-id-ms", OPTION_FREE_ID_MS, 1, 365 * DAY_MS, "48h", "how long free event ids are remembered"),
@@ -68,6 +68,7 @@ static const struct option_row rows[] = {
 	{ "history-age-ms", "TIME", KIND_MS, AT(history_age_ms), 0, 3650 * DAY_MS, "0", "older journal may be recycled all the same; 0: no age" },
 	{ "journal-bytes-max", "BYTES", KIND_BYTES, AT(journal_bytes_max), 0, INT64_C(1) << 50, "4G", "journal size from which holds are refused; 0: none" },
 	{ "image-map-bytes", "BYTES", KIND_BYTES, AT(image_map_bytes), INT64_C(16) << 20, INT64_C(1) << 46, "64G", "greatest size of the image" },
+	{ "image-age-ms", "TIME", KIND_MS, AT(image_age_ms), 1, DAY_MS, "10s", "longest time that a change waits for the image" },
 	TEXT("image-copy", "DIR", image_copy, "", "keep a verified copy of the image there; the journal is then kept behind it"),
 	{ "image-copy-ms", "TIME", KIND_MS, AT(image_copy_ms), 1000, 365 * DAY_MS, "1h", "from one copy to the next" },
 };

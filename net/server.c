@@ -252,6 +252,7 @@ host_start(struct server *s)
 	s->host_options.journal = (struct journal_options){ .segment_bytes = c->segment_bytes, .history_bytes = c->history_bytes,
 		.history_age_ms = c->history_age_ms, .journal_bytes_max = c->journal_bytes_max };
 	s->host_options.checkpoint.copy_dir = s->host_options.copy;
+	s->host_options.checkpoint.age_ms_max = c->image_age_ms;
 	s->host_options.checkpoint.copy_ms = c->image_copy_ms;
 	s->host = host_open(&s->host_options, &s->why);
 	if (!s->host)

@@ -15,7 +15,8 @@ struct checkpoint {
 	uint64_t trimmed_seq; /* told to the log */
 	int64_t waiting_since_ms; /* of the oldest collected record; valid while collected beyond the commit */
 	int64_t retry_commit_ms, copy_at_ms; /* not before */
-	bool waiting, copy_scheduled;
+	bool waiting, copy_scheduled, started;
+	uint64_t recovered_seq; /* durable at the first step: K4 */
 	struct checkpoint_status status;
 };
 
@@ -125,7 +126,8 @@ commit_when_due(struct checkpoint *c, int64_t now_ms, struct why *why)
 {
 	if (!c->waiting || now_ms < c->retry_commit_ms)
 		return 0;
-	if (!full(c) && now_ms - c->waiting_since_ms < c->options.age_ms_max)
+	bool behind = committed_seq(c) < c->recovered_seq && image_collected_seq(c->image) >= c->recovered_seq; /* K4 */
+	if (!full(c) && !behind && now_ms - c->waiting_since_ms < c->options.age_ms_max)
 		return 0;
 	return commit(c, now_ms, why);
 }
@@ -179,6 +181,9 @@ checkpoint_step(struct checkpoint *c, uint64_t durable_seq, int64_t now_ms, stru
 {
 	struct why latest;
 	uint64_t before = committed_seq(c);
+	if (!c->started)
+		c->recovered_seq = durable_seq;
+	c->started = true;
 	int more = collect(c, durable_seq, now_ms, &latest);
 	int answer = worse(0, more, why, &latest);
 	answer = worse(answer, commit_when_due(c, now_ms, &latest), why, &latest);

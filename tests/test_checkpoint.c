@@ -109,11 +109,24 @@ a_commit_is_due_by_records_by_bytes_or_by_age(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench b;
 		bench_open(&b, &rows[i].options, 64 * MIB, false);
+		check(checkpoint_step(b.checkpoint, 0, 50, &b.why) >= 0); /* nothing was there at the start (K4) */
 		check(checkpoint_step(b.checkpoint, b.last_seq, 50, &b.why) >= 0);
 		check(checkpoint_step(b.checkpoint, b.last_seq, 50 + rows[i].later_ms, &b.why) >= 0);
 		check_equal(status_of(&b).commits > 0, rows[i].commits);
 		bench_close(&b);
 	}
+}
+
+/* K4 */
+static void
+what_was_there_at_the_start_is_committed_at_once(void)
+{
+	struct bench b;
+	bench_open(&b, &unhurried, 64 * MIB, false);
+	check(checkpoint_step(b.checkpoint, b.last_seq, 0, &b.why) >= 0);
+	check_equal(status_of(&b).commits, 1);
+	check_equal(status_of(&b).committed_seq, b.last_seq);
+	bench_close(&b);
 }
 
 static void
@@ -193,6 +206,7 @@ finish_folds_everything(void)
 static const struct check tests[] = {
 	CHECK(nothing_beyond_the_durable_position_is_read),
 	CHECK(a_commit_is_due_by_records_by_bytes_or_by_age),
+	CHECK(what_was_there_at_the_start_is_committed_at_once),
 	CHECK(steps_end_with_everything_committed_and_the_log_trimmed_behind_it),
 	CHECK(while_commits_fail_the_log_is_kept_and_memory_stays_bounded),
 	CHECK(with_copies_the_log_is_kept_behind_the_last_checked_copy),

@@ -271,7 +271,14 @@ took(struct client *c, struct lane *lane, const struct hf_value *value, bool res
 	move_to(c, r, after[lane->op]);
 }
 
-/* The answer to the lane's request. Sold out is the only refusal that may come. */
+/* A hold refused for the moment: the disk stood still (machines are shared). Nothing happened. */
+static bool
+busy(struct client *c, const struct lane *lane, enum hf_outcome got)
+{
+	return got == HF_REFUSED && lane->op == OP_RESERVE && strcmp(hf_error(c->hf)->code, "overloaded") == 0;
+}
+
+/* The answer to the lane's request. Sold out and, for a moment, overloaded are the only refusals that may come. */
 static void
 take_answer(struct client *c, struct lane *lane, enum hf_outcome got, const struct hf_value *value, bool resent)
 {
@@ -279,7 +286,7 @@ take_answer(struct client *c, struct lane *lane, enum hf_outcome got, const stru
 	c->answers++;
 	if (got == HF_OK)
 		took(c, lane, value, resent);
-	else if (got != HF_REFUSED || lane->op != OP_RESERVE || strcmp(hf_error(c->hf)->code, "insufficient") != 0)
+	else if (!busy(c, lane, got) && (got != HF_REFUSED || lane->op != OP_RESERVE || strcmp(hf_error(c->hf)->code, "insufficient") != 0))
 		wrong(c, op_method[lane->op], hf_error(c->hf)->message);
 }
 
@@ -339,9 +346,12 @@ settle_lane(struct client *c, struct lane *lane)
 	const struct hf_value *value;
 	c->unanswered++;
 	if (lane->op == OP_POST || draw(c, 2) == 0) {
-		send_op(c, lane);
 		uint32_t number;
-		enum hf_outcome got = hf_receive(c->hf, &number, &value);
+		enum hf_outcome got;
+		do {
+			send_op(c, lane);
+			got = hf_receive(c->hf, &number, &value);
+		} while (busy(c, lane, got)); /* it may have happened before the kill: only a real answer counts */
 		take_answer(c, lane, got, value, true);
 		return;
 	}
@@ -454,7 +464,7 @@ verify(void)
 static void
 boot(uint32_t round)
 {
-	const char *arguments[] = { "--gate", "off", "--http", "off", "--segment-bytes", "16M", "--loops", round % 2 ? "2" : "1", NULL };
+	const char *arguments[] = { "--gate", "off", "--http", "off", "--segment-bytes", "16M", "--image-age-ms", "200", "--loops", round % 2 ? "2" : "1", NULL };
 	struct why why;
 	struct hf_failure failure;
 	if (server_start(&server, arguments, &why) != 0) {

@@ -9,7 +9,7 @@ static const char *
 load_name(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
 	struct name_record r;
-	if (!name_decode(raw, &r) || r.table >= NAME_TABLES)
+	if (!name_decode(raw, &r) || r.table >= NAME_TABLES || (r.table != NAMES_SKU && r.name.n > PLACE_BYTES_MAX))
 		return "a name entry that cannot be read";
 	if (r.id != names_count(&e->names[r.table]))
 		return "a name entry out of order";
@@ -45,10 +45,12 @@ load_group(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 	struct group_record r;
 	if (!group_decode(raw, &r, e->scratch->members) || !location_known(e, r.location))
 		return "a group entry that cannot be read";
+	/* A definition that lands takes the place it was built in, one that is built anew its own old one. */
+	bool taken = groups_building(&e->groups, r.location) != NULL;
 	for (uint32_t i = 0; i < r.members_n; i++)
-		if (!location_known(e, r.members[i]) || e->groups.of_location[r.members[i]].n == 2 * GROUPS_OF_LOCATION_MAX)
+		if (!location_known(e, r.members[i]) || (!taken && e->groups.of_location[r.members[i]].n == 2 * GROUPS_OF_LOCATION_MAX))
 			return "a group entry with a member that cannot be";
-	if (r.members_n && e->groups.live_n + e->groups.building_n >= 2 * e->groups.max)
+	if (r.members_n && !taken && e->groups.live_n + e->groups.building_n >= 2 * e->groups.max)
 		return "more groups than the table takes: raise groups_max";
 	evolve_group(e, &r);
 	return NULL;

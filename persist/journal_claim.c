@@ -225,7 +225,10 @@ segment_claim(struct journal *j, const struct tail *tail, struct why *why)
 	return 0;
 }
 
-/* Takes over the segments below the new one; those that it supersedes become spares again. */
+/*
+ * Takes over the segments below the new one; those that it supersedes become spares again, the latest first: its header may
+ * never have become durable (the claim that wrote it failed), and without an earlier segment before it that would be damage (J11).
+ */
 static int
 segments_keep(struct journal *j, const struct journal_folder *folder, struct why *why)
 {
@@ -240,7 +243,7 @@ segments_keep(struct journal *j, const struct journal_folder *folder, struct why
 	}
 	j->segments[kept++] = claimed;
 	j->segments_n = kept;
-	for (size_t i = 0; i < folder->files_n && !failed; i++) {
+	for (size_t i = folder->files_n; i-- > 0 && !failed;) {
 		const struct journal_file *file = &folder->files[i];
 		if (file->begun && (file->superseded || file->head.first_seq >= claimed.first_seq))
 			failed = journal_retire(j, file->generation, file->bytes, why);

@@ -385,6 +385,49 @@ a_claim_that_failed_and_one_that_was_cut_short_leave_no_damage(void)
 		}
 }
 
+/*
+ * The same for a server that is started again and again and appends nothing: every segment then holds the same one batch, and
+ * the latest superseded one may have lost its header.
+ */
+static void
+claims_that_fail_one_after_another_leave_no_damage(void)
+{
+	uint64_t seed = check_seed(1);
+
+	for (uint64_t k = 1; k < 60; k++)
+		for (uint64_t m = 1; m < 60; m++) {
+			struct disk *disk = sim_disk_new();
+			struct log_tail tail;
+			struct why why;
+			uint64_t last = 0;
+			struct log *log = rig_open(disk, SEGMENT_BYTES, &tail, &why);
+			check(log);
+			check_equal(rig_append(log, tail.epoch, &last, 3, PAYLOAD_MAX), LOG_DURABLE);
+			for (int again = 0; again < 2; again++) {
+				rig_die(log, disk);
+				sim_disk_kill(disk);
+				check((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)));
+			}
+			check_equal(log->calls->trim(log, last + 1, &why), 0);
+			struct script script = { .epoch = tail.epoch, .durable = last, .floor = tail.last_seq };
+			rig_die(log, disk);
+			sim_disk_kill(disk);
+			sim_disk_fail(disk, k, EIO);
+			if ((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)))
+				rig_die(log, disk);
+			sim_disk_kill(disk);
+			sim_disk_stop_after(disk, m);
+			if ((log = rig_open(disk, SEGMENT_BYTES, &tail, &why)))
+				rig_die(log, disk);
+			sim_disk_crash(disk, seed + k * 60 + m);
+			judge(disk, &script, &tail);
+			disk->calls->end(disk);
+			if (check_failed_now)
+				printf("     fault at call %" PRIu64 ", power cut after %" PRIu64 ", HOLDFAST_SEED=%" PRIu64 "\n", k, m, seed);
+			check_calm();
+		}
+}
+
 static const struct check tests[] = {
 	CHECK(power_cut_after_every_call_loses_nothing_acknowledged),
 	CHECK(power_cut_during_recovery_loses_nothing_either),
@@ -393,6 +436,7 @@ static const struct check tests[] = {
 	CHECK(after_unknown_every_append_is_unknown_until_it_is_claimed_anew),
 	CHECK(what_a_claim_told_about_an_unsynced_batch_stays_so),
 	CHECK(a_claim_that_failed_and_one_that_was_cut_short_leave_no_damage),
+	CHECK(claims_that_fail_one_after_another_leave_no_damage),
 };
 
 int

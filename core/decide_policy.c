@@ -128,7 +128,7 @@ decide_policy_group(struct engine *e, const struct policy_group_command *c, stru
 		refuse_which(result, STATUS_LIMIT, "groups_of_location", "a location is in at most 16 groups");
 	else if (location == NAME_NONE && names_count(locations) == locations->max)
 		refuse_which(result, STATUS_CAPACITY, "locations", "a table of the server is full");
-	else if (c->members_n && live == NULL && e->groups.live_n + e->groups.building_n >= e->groups.max)
+	else if (c->members_n && live == NULL && groups_defined(&e->groups) >= e->groups.max)
 		refuse_which(result, STATUS_CAPACITY, "groups", "a table of the server is full");
 	else if (e->jobs_n == JOBS_MAX || (c->members_n && e->groups.live_n + e->groups.building_n >= 2 * e->groups.max))
 		refuse(result, STATUS_OVERLOADED, "too many jobs wait: try again");

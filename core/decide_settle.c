@@ -322,7 +322,8 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 		refuse_which(result, STATUS_LIMIT, "refs", "the refs of this reservation take more room than one may");
 		return;
 	}
-	if (!blobs_room(&e->blobs, blobs_needed(h.r.extra.n))) {
+	uint32_t back = blobs_needed(e->reservations.at[h.slot].extra_n), blocks = blobs_needed(h.r.extra.n);
+	if (!blobs_room(&e->blobs, blocks > back ? blocks - back : 0)) {
 		refuse_which(result, STATUS_CAPACITY, "blobs", "a table of the server is full");
 		return;
 	}

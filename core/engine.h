@@ -8,7 +8,7 @@
  *     engine_begin(e, now, out)                 stamp the batch; time never runs backwards (D11)
  *     while (engine_next_deadline(e) <= now)    dead holds stop counting before anybody is answered (D19)
  *             engine_expire(e, EXPIRE_SLICE)
- *     engine_execute(e, &command, &result)      any number of times, while engine_room() allows
+ *     engine_execute(e, &command, &result)      any number of times, while STEP_ROOM bytes of out are free
  *     engine_job_run(e, &token, &result)        once per round while engine_job_waiting()
  *     hand out->bytes to the log, with out->first_seq, out->steps and the stamp; begin again with the other buffer
  *

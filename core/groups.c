@@ -50,6 +50,15 @@ groups_any_building(const struct groups *g)
 	return NULL;
 }
 
+uint32_t
+groups_defined(const struct groups *g)
+{
+	uint32_t n = g->live_n;
+	for (uint32_t i = 0; i < 2 * g->max; i++)
+		n += g->at[i].used && !g->at[i].live && groups_live(g, g->at[i].location) == NULL;
+	return n;
+}
+
 bool
 groups_is_name(const struct groups *g, uint32_t location)
 {

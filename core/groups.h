@@ -52,6 +52,8 @@ struct group *groups_live(const struct groups *, uint32_t location);
 struct group *groups_building(const struct groups *, uint32_t location);
 /* Any of those being built, for the job; NULL: none. */
 struct group *groups_any_building(const struct groups *);
+/* Names that are or are about to be groups: one that is being built anew counts once. */
+uint32_t groups_defined(const struct groups *);
 bool groups_is_name(const struct groups *, uint32_t location); /* a group's name, live or not */
 void groups_evolve(struct groups *, const struct group_record *);
 /* A cell of `location` changed its ATS. */

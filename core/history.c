@@ -106,8 +106,8 @@ history_evicts(const struct history *h, uint32_t cell, struct floor_record out[2
 		int64_t floor = half_floor(h, cell);
 		if (n == 1 && out[0].cell == cell)
 			n = 0, floor = floor > old.at ? floor : old.at;
-		if (floor > history_floor_of(h, cell))
-			out[n++] = (struct floor_record){ cell, floor };
+		/* Also when the floor stays: what lies below it hangs in the chain until a floor record prunes it. */
+		out[n++] = (struct floor_record){ cell, floor };
 	}
 	return n;
 }

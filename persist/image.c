@@ -368,7 +368,12 @@ begin(struct image *im, MDB_txn **txn, struct why *why)
 	if (im->env != NULL)
 		mdb_env_close(im->env);
 	im->env = NULL;
-	return env_open(im, why) < 0 ? -1 : mdb_txn_begin(im->env, NULL, 0, txn);
+	/* What the opened file shows may be in the page cache only: the journal is not trimmed behind it before a commit. */
+	struct image_meta durable = im->meta;
+	if (env_open(im, why) < 0)
+		return -1;
+	im->meta = durable;
+	return mdb_txn_begin(im->env, NULL, 0, txn);
 }
 
 int

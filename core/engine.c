@@ -156,7 +156,8 @@ engine_expire(struct engine *e, uint32_t most)
 		}
 		expire_one(e, slot);
 	}
-	e->timers.soonest = timers_next(&e->timers);
+	/* The timers' time follows even when the last due hold used up `most`: what is put next must lie within their span. */
+	timers_advance(&e->timers, e->now);
 	publish(e);
 	return more && e->timers.soonest <= e->now;
 }

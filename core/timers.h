@@ -6,7 +6,7 @@
  *           call, long before it is due, so that no call is long
  *
  * T1 a deadline not yet reached is in `fine` or `coarse` at its own slot; one already past goes to `due`.
- * T2 timers_next() is never later than the earliest deadline.
+ * T2 timers_next() is never later than the earliest deadline; while one is past it is past, too.
  */
 #ifndef HOLDFAST_CORE_TIMERS_H
 #define HOLDFAST_CORE_TIMERS_H

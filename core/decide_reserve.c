@@ -216,11 +216,12 @@ room(struct engine *e, const struct reserve_command *c, uint32_t slot, size_t ex
 	uint32_t blocks = blobs_needed(extra_n) + (c->id.n > ID_INLINE ? blobs_needed(c->id.n) : 0);
 	const struct names *channels = &e->names[NAMES_CHANNEL];
 	const char *full = NULL;
+	uint32_t back = slot == SLOT_NONE ? 0 : reservations_blobs_back(&e->reservations, slot);
 	if (slot == SLOT_NONE)
 		full = "reservations";
 	else if (!reservations_extra_room(&e->reservations, slot, c->lines_n - 1))
 		full = "extra_lines";
-	else if (!blobs_room(&e->blobs, blocks))
+	else if (!blobs_room(&e->blobs, blocks > back ? blocks - back : 0))
 		full = "blobs";
 	else if (!changes_room(e))
 		full = "cells";
@@ -245,13 +246,14 @@ grant(struct engine *e, const struct reserve_command *c, uint64_t digest, int64_
     struct bytes extra, struct result *result)
 {
 	struct scratch *s = e->scratch;
+	uint32_t slot = reservations_next_slot(&e->reservations); /* before the old one is finished: what room() looked at */
 	step_begin(e, CAUSE_RESERVE, c->ref, (struct bytes){ NULL, 0 });
 	uint32_t channel = channel_id(e, c->channel);
 	changes_emit(e);
 	if (old_slot != SLOT_NONE)
 		emit_reservation(e, old);
 	struct reservation_record r = {
-		.slot = reservations_next_slot(&e->reservations), .id = c->id, .flags = c->partial ? RESERVATION_PARTIAL : 0,
+		.slot = slot, .id = c->id, .flags = c->partial ? RESERVATION_PARTIAL : 0,
 		.channel = channel, .created_at = e->now, .expires_at = e->now + ttl, .ttl_ms = ttl, .first_seq = e->seq,
 		.digest = digest, .lines_n = c->lines_n, .lines = s->lines, .extra = extra,
 	};

@@ -1,8 +1,9 @@
 /*
  * reservations.h: reservations and their lines: a slab of dense slots, an index by id, the list of finished ones.
  *
- * V1 Slots below `high` are used: open or finished. A new reservation takes slot `high`, or when all are used the
- *    oldest finished one (D14). Nothing else ever frees a slot.
+ * V1 Slots below `high` are used: open or finished. A new reservation takes slot `high`; when all are used, or the finished
+ *    ones crowd a pool (7/8 of the extra lines or of the blobs are taken), the oldest finished one (D14). Nothing else
+ *    ever frees a slot.
  * V2 Line number `slot` is the first line of reservation `slot`; further lines come from the numbers behind reservations_max.
  * V3 A line is in its cell's list of open lines exactly while held + committed > 0.
  * V4 A reservation is in the timers exactly while a unit is held, in the finished list exactly while no unit is held or committed.
@@ -74,6 +75,9 @@ struct bytes reservation_id(const struct reservations *, uint32_t slot, uint8_t 
 uint32_t reservations_next_slot(const struct reservations *);
 /* Room for so many more extra lines, if `slot` is overwritten. */
 bool reservations_extra_room(const struct reservations *, uint32_t slot, uint32_t lines);
+
+/* Blocks of text that overwriting `slot` gives back. */
+uint32_t reservations_blobs_back(const struct reservations *, uint32_t slot);
 
 /* The record as it stands, lines into scratch, extra left empty (reservation_extra() copies it). */
 void reservation_load(const struct reservations *, uint32_t slot, struct reservation_record *, struct line_record lines[LINES_MAX],

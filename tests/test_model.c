@@ -60,11 +60,11 @@ finish_profiles(void)
 		if (!strcmp(p->name, "many_refs"))
 			p->ids = 3, p->qty_max = 90, p->fresh = 0, p->whole = 1, p->counts = 0, p->skus = 2, p->places = 2;
 		if (!strcmp(p->name, "long_names"))
-			p->counts = 30, l->blobs_max = 160;
+			p->counts = 30, l->blobs_max = 30;
 		if (!strcmp(p->name, "full")) {
 			p->places = 4, p->skus = 8, p->groups = 0, p->odd = 20, p->group = 0;
 			*l = (struct engine_limits){ .cells_max = 16, .skus_max = 7, .locations_max = 3, .sources_max = 3, .channels_max = 2,
-				.groups_max = 1, .reservations_max = 24, .extra_lines_max = 3, .blobs_max = 20, .quarantine_max = 6, .history_max = 64,
+				.groups_max = 1, .reservations_max = 24, .extra_lines_max = 2, .blobs_max = 12, .quarantine_max = 6, .history_max = 64,
 				.free_ids_max = 16 };
 		}
 		p->options.value[OPTION_HISTORY_MAX] = l->history_max;

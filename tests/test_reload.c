@@ -141,9 +141,44 @@ a_redefined_group_is_replayed_though_its_table_is_full(void)
 	free(g.out.bytes);
 }
 
+/* ---- what is remembered gives way to what is new ---- */
+
+static void
+finished_carts_never_fill_a_pool_so_that_no_cart_is_granted_any_more(void)
+{
+	struct draw_profile p = tiny(1);
+	p.limits.reservations_max = 1000;
+	p.limits.extra_lines_max = 40;
+	p.limits.blobs_max = 60;
+	struct rig g = { .out = { .bytes = malloc(4 * STEP_ROOM), .size = 4 * STEP_ROOM } };
+	static const struct bytes a = { (const uint8_t *)"a", 1 }, sku = { (const uint8_t *)"s", 1 };
+	struct event_command event = { .source = { (const uint8_t *)"till", 4 }, .n = 1, .kind = EVENT_RECEIPT, .sku = sku, .location = a,
+		.qty = 50, .at = -1, .as_of = -1 };
+	struct asked_line lines[] = { { sku, a, 1 }, { sku, a, 2 }, { sku, a, 3 } };
+	struct result r;
+	g.engine = run_engine(&p.limits, &g.memory);
+	check(engine_load_done(g.engine) == NULL);
+	engine_begin(g.engine, DRAW_EPOCH, &g.out);
+	check(engine_set_options(g.engine, &p.options) == NULL);
+	engine_execute(g.engine, &(struct command){ .kind = COMMAND_EVENT, .event = event }, &r);
+	for (int i = 0; i < 300; i++) {
+		char id[64];
+		snprintf(id, sizeof id, "a cart whose id is longer than a record has room for %03d", i);
+		struct bytes name = { (const uint8_t *)id, (uint32_t)strlen(id) };
+		engine_execute(g.engine, &(struct command){ .kind = COMMAND_RESERVE, .reserve = { .id = name, .lines = lines,
+			.lines_n = 1 + (uint32_t)i % 3, .ttl_ms = -1, .owner = a } }, &r);
+		check_equal(r.status, STATUS_OK);
+		engine_execute(g.engine, &(struct command){ .kind = COMMAND_RELEASE, .settle = { .id = name } }, &r);
+		check_equal(r.status, STATUS_OK);
+	}
+	free(g.memory);
+	free(g.out.bytes);
+}
+
 static const struct check tests[] = {
 	CHECK(an_engine_of_the_smallest_tables_comes_back_as_it_was),
 	CHECK(a_redefined_group_is_replayed_though_its_table_is_full),
+	CHECK(finished_carts_never_fill_a_pool_so_that_no_cart_is_granted_any_more),
 };
 
 int

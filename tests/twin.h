@@ -4,8 +4,9 @@
  * from every delta and count a cell ever saw. Slow, allocating, single-threaded, and the judge of the engine in tests.
  *
  * It takes the engine's own commands and answers with the engine's own struct result, so that both can be compared field by
- * field. Four things only the engine knows are told to it: the position of a change (twin_note), which of several holds that
- * finished at one instant was forgotten (twin_hints.forgotten), the number of a kept event (twin_hints.quarantine) and whether pooled memory was full (twin_hints.pool_full).
+ * field. Five things only the engine knows are told to it: the position of a change (twin_note), which of several holds that
+ * finished at one instant was forgotten (twin_hints.forgotten), the number of a kept event (twin_hints.quarantine) whether pooled memory was full
+ * (twin_hints.pool_full) or about to be (twin_hints.crowded).
  */
 #ifndef HOLDFAST_TESTS_TWIN_H
 #define HOLDFAST_TESTS_TWIN_H
@@ -21,6 +22,7 @@ struct twin_hints {
 	void *context;
 	uint64_t quarantine; /* number the engine just gave; numbers only need to grow */
 	const char *pool_full; /* the engine just answered capacity with this table, which the twin does not model */
+	bool crowded; /* the engine just forgot a finished reservation to keep such a pool from filling up */
 };
 
 enum twin_effect {

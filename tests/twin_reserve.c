@@ -75,11 +75,11 @@ twin_expire(struct twin *t)
 	}
 }
 
-/* D14: when all slots are taken the oldest finished one goes. False: all are open. */
+/* D14: when all slots are taken, or a pool is crowded, the oldest finished one goes. False: all are open. */
 static bool
 make_slot(struct twin *t)
 {
-	if (t->reservations_n < t->limits.reservations_max)
+	if (t->reservations_n < t->limits.reservations_max && !t->hints.crowded)
 		return true;
 	uint64_t oldest = UINT64_MAX;
 	uint32_t candidates = 0, chosen = NONE;

@@ -187,9 +187,14 @@ static bool
 execute(struct run *r, const struct command *c)
 {
 	uint64_t before = engine_seq(r->engine);
+	struct engine_usage was, is;
+	engine_usage(r->engine, &was);
 	memset(&r->result, 0xa5, sizeof r->result);
 	engine_execute(r->engine, c, &r->result);
 	take_hint(r);
+	engine_usage(r->engine, &is);
+	twin_hints(r->twin)->crowded = c->kind == COMMAND_RESERVE && r->result.status == STATUS_OK && !r->result.again &&
+	    is.reservations_kept == was.reservations_kept;
 	twin_execute(r->twin, c, &r->expected);
 	if (r->trace)
 		printf("        -> %s%s, position %llu\n", r->result.job ? "later" : status_name(r->result.status), r->result.again ? " again" : "",

@@ -335,6 +335,74 @@ a_page_that_is_free_and_used_is_found(void)
 	check(tried > 0);
 }
 
+/* Two records of a leaf exchanged: each is whole, and the sum is right, but no search finds them. */
+static void
+records_out_of_order_in_a_leaf_are_found(void)
+{
+	struct image_findings found;
+	struct why why;
+	int tried = 0;
+	for (size_t page = 2 * PAGE; page < whole_n; page += PAGE) {
+		uint16_t nodes[2], turned[2];
+		if (first_node(page) == 0 || number_at(page + 12, 2) < 16 + sizeof nodes)
+			continue;
+		memcpy(nodes, whole + page + 16, sizeof nodes);
+		turned[0] = nodes[1], turned[1] = nodes[0];
+		memcpy(whole + page + 16, turned, sizeof turned);
+		check(!sound(whole, whole_n, &found, &why) && strstr(why.text, "is out of order") != NULL);
+		memcpy(whole + page + 16, nodes, sizeof nodes);
+		tried++;
+	}
+	check(tried > 10);
+}
+
+/* The separators of branches, too large and too small. */
+static void
+branch_keys_out_of_order_are_found(void)
+{
+	struct image_findings found;
+	struct why why;
+	int tried = 0;
+	for (size_t page = 2 * PAGE; page < whole_n; page += PAGE) {
+		whole[page] ^= 1;
+		bool used = !sound(whole, whole_n, &found, &why);
+		whole[page] ^= 1;
+		if (!used || number_at(page + 10, 2) != 1)
+			continue;
+		size_t last = page + number_at(page + number_at(page + 12, 2) - 2, 2) + 8, second = page + number_at(page + 18, 2) + 8;
+		uint64_t wrong[] = { UINT64_MAX, 0 };
+		for (int i = 0; i < 2; i++) {
+			size_t at = i ? second : last;
+			uint64_t before = number_at(at, 8);
+			memcpy(whole + at, &wrong[i], 8);
+			check(!sound(whole, whole_n, &found, &why) && strstr(why.text, "is out of order") != NULL);
+			memcpy(whole + at, &before, 8);
+			tried++;
+		}
+	}
+	check(tried >= 2);
+}
+
+/* Branch, leaf and overflow pages and entries of both trees, as the meta page in force tells them. */
+static void
+wrong_counts_of_a_tree_are_found(void)
+{
+	struct image_findings found;
+	struct why why;
+	size_t meta = number_at(144, 8) > number_at(PAGE + 144, 8) ? 0 : PAGE;
+	for (size_t tree = 0; tree < 2; tree++)
+		for (size_t field = 0; field < 4; field++) {
+			size_t at = meta + 40 + tree * 48 + 8 + field * 8;
+			for (int by = -1; by <= 1; by += 2) {
+				uint64_t before = number_at(at, 8), wrong = before + (uint64_t)by;
+				memcpy(whole + at, &wrong, 8);
+				check(!sound(whole, whole_n, &found, &why) && strstr(why.text, "the counts of a tree are wrong") != NULL);
+				memcpy(whole + at, &before, 8);
+			}
+		}
+	check(sound(whole, whole_n, &found, &why));
+}
+
 static const struct check tests[] = {
 	CHECK(an_undamaged_image_accounts_for_every_page),
 	CHECK(each_flipped_bit_is_found_or_harmless),
@@ -344,6 +412,9 @@ static const struct check tests[] = {
 	CHECK(exchanged_zeroed_and_stale_pages_are_found),
 	CHECK(a_wrong_record_is_found_by_its_checksum_and_an_old_one_by_the_sum),
 	CHECK(a_page_that_is_free_and_used_is_found),
+	CHECK(records_out_of_order_in_a_leaf_are_found),
+	CHECK(branch_keys_out_of_order_are_found),
+	CHECK(wrong_counts_of_a_tree_are_found),
 };
 
 int

@@ -138,7 +138,7 @@ load_reservation(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
 	struct reservation_record r;
 	if (!reservation_decode(raw, &r, e->scratch->lines) || r.extra.n > EXTRA_BYTES_MAX || r.channel > names_count(&e->names[NAMES_CHANNEL]) ||
-	    r.expires_at - r.created_at >= TIMER_SPAN_MS)
+	    r.created_at >= INSTANT_MAX || r.expires_at < r.created_at || r.expires_at - r.created_at >= TIMER_SPAN_MS)
 		return "a reservation entry that cannot be read";
 	const char *misfit = reservation_misfit(e, &r);
 	if (misfit)

@@ -234,6 +234,13 @@ s(struct cursor *c)
 	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
 }
 
+/* A number told as its distance from another one; whatever the bytes say, it wraps and does not overflow. */
+static int64_t
+s_from(struct cursor *c, int64_t from)
+{
+	return (int64_t)((uint64_t)from + (uint64_t)s(c));
+}
+
 static struct bytes
 str(struct cursor *c, uint32_t max)
 {
@@ -345,7 +352,7 @@ reservation_decode(const struct entry_bytes *e, struct reservation_record *r, st
 	*r = (struct reservation_record){ .slot = (uint32_t)e->key, .lines = lines };
 	r->id = str(&c, NAME_BYTES_MAX);
 	r->flags = u32(&c), r->channel = u32(&c), r->created_at = quantity(&c);
-	r->expires_at = r->created_at + s(&c), r->ttl_ms = quantity(&c);
+	r->expires_at = s_from(&c, r->created_at), r->ttl_ms = quantity(&c);
 	r->first_seq = u(&c);
 	raw(&c, &r->digest, sizeof r->digest);
 	r->lines_n = (uint32_t)u_max(&c, LINES_MAX);
@@ -392,7 +399,7 @@ delta_decode(const struct entry_bytes *e, struct delta_record *r)
 {
 	struct cursor c = cursor_of(e);
 	*r = (struct delta_record){ .number = u(&c) };
-	r->ring = u32(&c), r->cell = u32(&c), r->at = s(&c), r->arrival = r->at + s(&c), r->qty = s(&c);
+	r->ring = u32(&c), r->cell = u32(&c), r->at = s(&c), r->arrival = s_from(&c, r->at), r->qty = s(&c);
 	r->source = u32(&c), r->n = u(&c);
 	return whole(&c) && r->ring > 0 && r->number % r->ring == e->key;
 }

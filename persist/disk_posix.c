@@ -179,12 +179,16 @@ static const struct disk_calls posix_calls = {
 	.end = posix_end,
 };
 
-/* A new folder's own name must survive as well: sync its parent. */
+/*
+ * A new folder's own name must survive as well: sync its parent. Also that of one that is there already: who made it may have
+ * been killed before. Then a parent that cannot be opened is no failure.
+ */
 static int
 folder_make(const char *path)
 {
-	if (mkdir(path, 0750))
-		return errno == EEXIST ? 0 : -1;
+	bool made = mkdir(path, 0750) == 0;
+	if (!made && errno != EEXIST)
+		return -1;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
@@ -195,7 +199,7 @@ folder_make(const char *path)
 		close(parent);
 	close(fd);
 	errno = error;
-	return failed ? -1 : 0;
+	return failed && made ? -1 : 0;
 }
 
 struct disk *

@@ -1,7 +1,7 @@
 /*
  * journal_claim.c: from whatever a crash left to a writable end.
  *
- *   lock the folder -> list and judge the files -> find the last whole batch -> copy it into a spare, sync -> write that
+ *   lock the folder, sync it -> list and judge the files -> find the last whole batch -> copy it into a spare, sync -> write that
  *   spare's header with epoch + 1, sync: claimed -> recycle what is superseded
  *
  * The header is the point of no return: before it a crash leaves the old tail as it was (J9), after it the old segment ends
@@ -292,6 +292,9 @@ journal_claim(struct log *log, struct log_tail *result, struct why *why)
 			return journal_why(why, "another server uses this data folder (it is locked)");
 		return journal_why(why, "cannot lock the data folder: %s", strerror(errno));
 	}
+	/* What an earlier process removed or renamed before a sync failed must be durable before anything builds on it. */
+	if (j->disk->calls->sync_folder(j->disk))
+		return journal_why(why, "cannot sync the journal's folder: %s", strerror(errno));
 	int failed = journal_folder_read(&folder, j->disk, why) || folder_claim(j, &folder, result, why) ? -1 : 0;
 	journal_folder_free(&folder);
 	j->claimed = !failed;

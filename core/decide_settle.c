@@ -1,5 +1,5 @@
-/* decide_settle.c: what becomes of a reservation: commit, release, fulfil, extend, pin, move, expiry (D15 to D19, D22) */
-#include "core/state.h"
+/* decide_settle.c: what becomes of a reservation's units: commit, release, fulfil (D15 to D17) */
+#include "core/hand.h"
 
 #include "core/hash.h"
 
@@ -14,51 +14,6 @@ static const struct settle_rule settle_rules[] = {
 	[CAUSE_RELEASE] = { true, true, RESERVATION_RELEASED, "nothing is held or committed any more" },
 	[CAUSE_FULFIL] = { false, true, RESERVATION_FULFILLED, "nothing is committed" },
 };
-
-/* The reservation in the hand of a command: record, lines in scratch, extra behind its owner. */
-struct hand {
-	uint32_t slot;
-	struct reservation_record r;
-	enum reservation_state state;
-	uint64_t held, committed;
-};
-
-static bool
-hand_take(struct engine *e, struct bytes id, struct hand *h, struct result *result)
-{
-	struct scratch *s = e->scratch;
-	h->slot = reservations_find(&e->reservations, id);
-	if (h->slot == SLOT_NONE) {
-		refuse(result, STATUS_NOT_FOUND, "no such reservation (refused ones are not remembered)");
-		return false;
-	}
-	reservation_load(&e->reservations, h->slot, &h->r, s->lines, s->id);
-	h->r.extra = reservation_extra(&e->reservations, h->slot, s->old_extra);
-	h->state = reservation_state(&h->r);
-	h->held = h->committed = 0;
-	for (uint32_t i = 0; i < h->r.lines_n; i++) {
-		h->held += s->lines[i].held;
-		h->committed += s->lines[i].committed;
-	}
-	return true;
-}
-
-/* Dead by the stamped time, whether or not expiry has come by. */
-static bool
-dead(const struct engine *e, const struct hand *h)
-{
-	return h->held > 0 && e->now >= h->r.expires_at;
-}
-
-static void
-wrong_state(const struct hand *h, const char *message, struct result *result)
-{
-	result->state = h->state;
-	if (h->state == RESERVATION_EXPIRED)
-		refuse(result, STATUS_EXPIRED, "the hold has expired");
-	else
-		refuse(result, STATUS_WRONG_STATE, message);
-}
 
 /* ---- refs (D16) ---- */
 
@@ -191,51 +146,18 @@ spread(struct engine *e, const struct hand *h, const struct settle_rule *rule, c
 	return true;
 }
 
-/* Moves units of one line and its cell, in the hand. */
-static void
-line_move(struct engine *e, struct line_record *l, enum reservation_state to, uint32_t units, uint32_t *from_held)
-{
-	struct cell_change *change = change_of(e, l->cell);
-	uint32_t held = to == RESERVATION_FULFILLED ? 0 : units < l->held ? units : l->held, committed = units - held;
-	*from_held = held;
-	l->held -= held;
-	l->committed -= committed;
-	change->now.reserved -= held;
-	change->now.committed -= committed;
-	change->changed = true;
-	switch (to) {
-	case RESERVATION_COMMITTED:
-		l->committed += units;
-		change->now.committed += units;
-		break;
-	case RESERVATION_RELEASED:
-		l->released += units;
-		break;
-	case RESERVATION_FULFILLED:
-		l->fulfilled += units;
-		break;
-	case RESERVATION_EXPIRED:
-		l->expired += units;
-		break;
-	case RESERVATION_HELD:
-	case RESERVATION_HANDED_OVER:
-		ensure(!"a move that is not in the drawing");
-	}
-}
-
 /* All moves of a call, in the hand: lines, cells, and for fulfil the deltas that history must keep. -1: out of bounds. */
 static int
 move_all(struct engine *e, const struct hand *h, enum reservation_state to)
 {
 	struct scratch *s = e->scratch;
 	int deltas = 0;
-	uint32_t from_held;
 	changes_begin(e);
 	for (uint32_t i = 0; i < h->r.lines_n; i++) {
 		bool fits;
 		if (s->moved[i] == 0)
 			continue;
-		line_move(e, &s->lines[i], to, s->moved[i], &from_held);
+		hand_line_move(e, &s->lines[i], to, s->moved[i]);
 		if (to != RESERVATION_FULFILLED)
 			continue;
 		struct cell_change *change = change_of(e, s->lines[i].cell);
@@ -274,7 +196,7 @@ nothing_to_move(const struct hand *h, enum cause_kind cause, bool partial, struc
 		result->state = h->state;
 		return;
 	}
-	wrong_state(h, settle_rules[cause].none, result);
+	hand_wrong_state(h, settle_rules[cause].none, result);
 }
 
 void
@@ -293,7 +215,7 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 	uint64_t digest = call_digest(e, cause, c);
 	if (answered_before(e, &h, c->ref, digest, &refs_n, result))
 		return;
-	if (cause == CAUSE_COMMIT && dead(e, &h)) {
+	if (cause == CAUSE_COMMIT && hand_is_dead(e, &h)) {
 		refuse(result, STATUS_EXPIRED, "the hold has expired");
 		return;
 	}
@@ -334,164 +256,4 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 	emit_reservation(e, &h.r);
 	step_end(e);
 	result->seq = e->seq;
-}
-
-void
-decide_extend(struct engine *e, bool pin, const struct extend_command *c, struct result *result)
-{
-	const int64_t *option = e->options.value;
-	struct hand h;
-	if (!hand_take(e, c->id, &h, result))
-		return;
-	int64_t until = e->now + (c->ttl_ms < INSTANT_MAX ? c->ttl_ms : INSTANT_MAX);
-	if (c->ttl_ms < 1)
-		refuse_which(result, STATUS_LIMIT, pin ? "pin_ttl" : "ttl", "ttl_ms must be at least 1");
-	else if (pin && c->ttl_ms > option[OPTION_PIN_MAX_MS])
-		refuse_which(result, STATUS_LIMIT, "pin_ttl", "a pin lasts at most pin_max_ms");
-	else if (!pin && c->ttl_ms > option[OPTION_TTL_MAX_MS])
-		refuse_which(result, STATUS_LIMIT, "ttl", "ttl_ms is above ttl_max_ms");
-	else if (!pin && until - h.r.created_at > option[OPTION_TTL_MAX_MS])
-		refuse_which(result, STATUS_LIMIT, "life", "a hold lives at most ttl_max_ms in all");
-	else if (pin && h.r.flags & RESERVATION_PINNED)
-		refuse_which(result, STATUS_LIMIT, "pin", "a hold is pinned at most once");
-	else if (dead(e, &h))
-		refuse(result, STATUS_EXPIRED, "the hold has expired");
-	else if (h.held == 0)
-		wrong_state(&h, "nothing is held any more", result);
-	if (result->status != STATUS_OK)
-		return;
-	if (until > h.r.expires_at)
-		h.r.expires_at = until;
-	if (pin)
-		h.r.flags |= RESERVATION_PINNED;
-	step_begin(e, pin ? CAUSE_PIN : CAUSE_EXTEND, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
-	emit_reservation(e, &h.r);
-	step_end(e);
-	result->expires_at = h.r.expires_at;
-	result->state = h.state;
-	result->seq = e->seq;
-}
-
-/* ---- move (D22) ---- */
-
-/* An earlier move took this line to that location: index of the new line, or lines_n. */
-static uint32_t
-moved_before(const struct engine *e, const struct hand *h, uint32_t line, uint32_t location)
-{
-	uint32_t i = 0;
-	while (i < h->r.lines_n && !(e->scratch->lines[i].origin == line + 1 && e->cells.at[e->scratch->lines[i].cell].location == location))
-		i++;
-	return i;
-}
-
-static void
-move_answer(struct engine *e, uint32_t cell, int64_t units, struct result *result)
-{
-	e->scratch->result_lines[0] = line_of(e, cell, units);
-	result->lines = e->scratch->result_lines;
-	result->lines_n = 1;
-}
-
-/* Shifts held and committed units to a new line at the other cell, if that has them. */
-static void
-move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, struct result *result)
-{
-	struct scratch *s = e->scratch;
-	struct line_record *from = &s->lines[index], *to = &s->lines[h->r.lines_n];
-	uint32_t units = from->held + from->committed;
-	changes_begin(e);
-	struct cell_change *target = change_of_pair(e, e->cells.at[from->cell].sku, location);
-	if (units > cell_ats(&target->now)) {
-		struct result_line name = line_of(e, from->cell, 0);
-		s->shorts[0] = (struct short_line){ .line = index, .sku = name.sku, .location = names_get(&e->names[NAMES_LOCATION], location),
-			.asked = units, .available = qty_floor(cell_ats(&target->now)) };
-		next_release(e, target->fresh ? CELL_NONE : target->cell, &s->shorts[0]);
-		refuse(result, STATUS_INSUFFICIENT, "the other location has not enough available to sell");
-		result->shorts = s->shorts;
-		result->shorts_n = 1;
-		return;
-	}
-	if (!reservations_extra_room(&e->reservations, h->slot, h->r.lines_n)) {
-		refuse_which(result, STATUS_CAPACITY, "extra_lines", "a table of the server is full");
-		return;
-	}
-	if (!changes_room(e)) {
-		refuse_which(result, STATUS_CAPACITY, "cells", "a table of the server is full");
-		return;
-	}
-	struct cell_change *source = change_of(e, from->cell);
-	source->now.reserved -= from->held;
-	source->now.committed -= from->committed;
-	target->now.reserved += from->held;
-	target->now.committed += from->committed;
-	source->changed = target->changed = true;
-	*to = (struct line_record){ .cell = target->cell, .granted = units, .held = from->held, .committed = from->committed, .origin = index + 1 };
-	from->held = from->committed = 0;
-	h->r.lines_n++;
-	step_begin(e, CAUSE_MOVE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
-	changes_emit(e);
-	emit_reservation(e, &h->r);
-	step_end(e);
-	move_answer(e, to->cell, units, result);
-	result->seq = e->seq;
-}
-
-void
-decide_move(struct engine *e, const struct move_command *c, struct result *result)
-{
-	struct scratch *s = e->scratch;
-	struct hand h;
-	uint32_t location = names_find(&e->names[NAMES_LOCATION], c->to_location);
-	if (location != NAME_NONE && group_place(&e->groups, location) > PLACE_GROUP_HIDDEN) {
-		refuse(result, STATUS_BAD_REQUEST, "a line moves to a location, not to a group");
-		return;
-	}
-	if (!hand_take(e, c->id, &h, result))
-		return;
-	if (c->line >= h.r.lines_n) {
-		refuse(result, STATUS_BAD_REQUEST, "the reservation has no line of that index");
-		return;
-	}
-	if (location == NAME_NONE || is_group(e, location)) {
-		refuse(result, STATUS_UNKNOWN_LOCATION, "no event ever named that location");
-		return;
-	}
-	const struct line_record *line = &s->lines[c->line];
-	uint32_t units = line->held + line->committed, earlier = moved_before(e, &h, c->line, location);
-	result->state = h.state;
-	if (e->cells.at[line->cell].location == location) {
-		move_answer(e, line->cell, (int64_t)units + line->fulfilled + line->released + line->expired + line->handed_over, result);
-	} else if (units == 0 && earlier < h.r.lines_n) {
-		move_answer(e, s->lines[earlier].cell, s->lines[earlier].granted, result);
-		result->again = true;
-	} else if (units == 0) {
-		wrong_state(&h, "nothing is left on that line", result);
-	} else if (line->held && dead(e, &h)) {
-		refuse(result, STATUS_EXPIRED, "the hold has expired");
-	} else if (h.r.lines_n == LINES_MAX) {
-		refuse_which(result, STATUS_LIMIT, "lines", "a reservation has at most 4096 lines");
-	} else {
-		move_units(e, &h, c->line, location, result);
-	}
-}
-
-/* ---- expiry: a command of the host's time (D19) ---- */
-
-void
-expire_one(struct engine *e, uint32_t slot)
-{
-	struct scratch *s = e->scratch;
-	struct hand h = { .slot = slot };
-	uint32_t from_held;
-	reservation_load(&e->reservations, slot, &h.r, s->lines, s->id);
-	h.r.extra = reservation_extra(&e->reservations, slot, s->old_extra);
-	ensure(h.r.expires_at <= e->now);
-	changes_begin(e);
-	for (uint32_t i = 0; i < h.r.lines_n; i++)
-		if (s->lines[i].held)
-			line_move(e, &s->lines[i], RESERVATION_EXPIRED, s->lines[i].held, &from_held);
-	step_begin(e, CAUSE_EXPIRE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
-	changes_emit(e);
-	emit_reservation(e, &h.r);
-	step_end(e);
 }

@@ -1,5 +1,5 @@
 /*
- * connection.c: opening, bytes in, frames out, closing; what goes back is in connection_output.c. The contract, C1..C4 and the drawing
+ * connection.c: opening, bytes in, frames out, closing; what goes back is in connection_output.c. The contract, C1..C5 and the drawing
  * of the states are in connection.h.
  */
 #define _GNU_SOURCE
@@ -96,6 +96,7 @@ connection_close(struct connection *c)
 	l->held_bytes -= c->held;
 	loop_buffer_give(l, &c->in);
 	loop_buffer_give(l, &c->out);
+	buffer_fini(&c->reads);
 	l->slots[c->slot] = NULL;
 	l->generations[c->slot]++;
 	l->connections_n--;

@@ -5,8 +5,10 @@
  *    is not read until it can (a stall).
  * C2 Replies leave in the order they were encoded, each no earlier than its position is durable. A mark says "output up to here waits
  *    for that position"; marks only ever rise, so a handful is enough: a full list widens its last one.
- * C3 Nothing is handled for a client that has OUTPUT_STALL_BYTES of unread output.
+ * C3 Nothing is handled for a client that has OUTPUT_STALL_BYTES of unread output, or of requests kept under C5.
  * C4 A token names a connection for its life: slot and generation. A reply for one that has closed finds nobody.
+ * C5 A reply that counts holds and had to wait for the log is not sent when a hold may have ended more than READ_LATE_MS ago: its
+ *    request is asked again, after ASK_MS_MAX answered `overloaded` (D19).
  *
  *      open ──peer's end, broken frame, drain──▶ closing ──all answered and sent──▶ lingering ──peer's end or time──▶ closed
  *        └──────────────────────── error, nothing moves, no memory ──────────────────────────────────────────────────▶
@@ -24,9 +26,19 @@
 #define PROGRESS_MS_MAX    30000 /* output waits and nothing moves; a frame is begun and does not end */
 #define LINGER_MS_MAX      1000 /* after our end, the peer has so long to take the rest and to close */
 #define MARKS              8
+#define READ_LATE_MS       5 /* D19: so long after its end a hold may still be counted */
+#define ASK_MS_MAX         1000 /* D19: so long a read is asked again */
 
 enum stall { STALL_NONE, STALL_ENGINE, STALL_OUTPUT, STALL_RING };
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_LINGERING };
+
+/* A read's request, kept as long as its answer waits for the log (C5). */
+struct asked {
+	int64_t good_until_ms; /* as of struct handling */
+	int64_t since_ms; /* wall time of the first answer */
+	const uint8_t *frame;
+	size_t n;
+};
 
 struct connection {
 	struct loop *loop;
@@ -50,6 +62,7 @@ struct connection {
 	uint64_t sent, cleared; /* stream offsets: gone; may go */
 	struct { uint64_t end, position; } marks[MARKS];
 	unsigned marks_first, marks_n;
+	struct buffer reads; /* struct waiting_read and its frame, of each reply under C5, in the order of `out` */
 	int64_t progress_ms; /* steady, when output last moved */
 	size_t held; /* as counted in loop->held_bytes */
 };
@@ -63,8 +76,10 @@ struct connection *connection_find(struct loop *, uint64_t token); /* NULL: clos
 
 /* The reply that stands at the end of `out` waits for `position` (0: for nothing). */
 void connection_mark(struct connection *, uint64_t position);
-/* The answer to one owed request, encoded elsewhere; n = 0: it has none. */
-void connection_reply(struct connection *, const uint8_t *bytes, size_t n, uint64_t position);
+/* The same of a read whose reply begins at out.at[from] and falls under C5. Copies the frame when there is something to wait for. */
+void connection_mark_read(struct connection *, size_t from, uint64_t position, const struct asked *);
+/* The answer to one owed request, encoded elsewhere; n = 0: it has none. asked: it falls under C5; else NULL. */
+void connection_reply(struct connection *, const uint8_t *bytes, size_t n, uint64_t position, const struct asked *);
 /* No more frames; closes when everything owed is answered and sent. */
 void connection_finish(struct connection *);
 

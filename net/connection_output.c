@@ -1,4 +1,4 @@
-/* connection_output.c: replies behind their marks, and the way out. The contract, C2..C4, is in connection.h. */
+/* connection_output.c: replies behind their marks, and the way out. The contract, C2..C5, is in connection.h. */
 #define _GNU_SOURCE
 #include "net/connection_part.h"
 #include "net/codec_read.h"
@@ -36,7 +36,7 @@ out_end(const struct connection *c)
 bool
 connection_output_is_long(const struct connection *c, size_t bound)
 {
-	return out_end(c) - c->sent > bound;
+	return out_end(c) - c->sent + c->reads.used > bound;
 }
 
 /* Behind the last reply that has its mark: a part of a reply may stand beyond it. */
@@ -70,6 +70,113 @@ connection_mark(struct connection *c, uint64_t position)
 	connection_dirty_add(c);
 }
 
+/* ---- reads that wait (C5) ---- */
+
+/* Stands in `reads`, its frame behind it. */
+struct waiting_read {
+	uint64_t begin, end; /* its reply, stream offsets */
+	int64_t good_until_ms, since_ms;
+	size_t n;
+};
+
+static void
+read_keep(struct connection *c, uint64_t begin, uint64_t end, const struct asked *asked)
+{
+	struct waiting_read r = { begin, end, asked->good_until_ms, asked->since_ms, asked->n };
+	uint8_t *room = buffer_room(&c->reads, sizeof r + asked->n);
+	if (!room) { /* no memory to ask again with */
+		connection_finish(c);
+		c->reads.full = false;
+		return;
+	}
+	memcpy(room, &r, sizeof r);
+	memcpy(room + sizeof r, asked->frame, asked->n);
+	c->reads.used += sizeof r + asked->n;
+}
+
+/* The newest reply waits for the log, by itself or behind one that does (C2). */
+static bool
+output_waits(const struct connection *c)
+{
+	return c->marks[(c->marks_first + c->marks_n - 1) % MARKS].position > batcher_durable(c->loop->batcher);
+}
+
+void
+connection_mark_read(struct connection *c, size_t from, uint64_t position, const struct asked *asked)
+{
+	connection_mark(c, position);
+	if (output_waits(c))
+		read_keep(c, c->out_base + from, out_end(c), asked);
+}
+
+/* What of `reads` belongs to replies that may go now, in bytes. */
+static size_t
+reads_cleared(const struct connection *c, int64_t late_ms, bool *stale)
+{
+	struct waiting_read r;
+	size_t at = 0;
+	for (; at < c->reads.used; at += sizeof r + r.n) {
+		memcpy(&r, c->reads.at + at, sizeof r);
+		if (r.end > c->cleared)
+			break;
+		*stale |= r.good_until_ms < late_ms;
+	}
+	return at;
+}
+
+/* Takes the stale replies of reads.at[0..n) out of what may go; everything behind moves up. */
+static void
+stale_cut(struct connection *c, size_t n, int64_t late_ms)
+{
+	struct waiting_read r;
+	size_t from = c->sent - c->out_base, to = from;
+	for (size_t at = 0; at < n; at += sizeof r + r.n) {
+		memcpy(&r, c->reads.at + at, sizeof r);
+		if (r.good_until_ms >= late_ms)
+			continue;
+		size_t kept = r.begin - c->out_base - from;
+		memmove(c->out.at + to, c->out.at + from, kept);
+		to += kept;
+		from = r.end - c->out_base;
+	}
+	size_t gone = from - to;
+	memmove(c->out.at + to, c->out.at + from, c->out.used - from);
+	c->out.used -= gone;
+	c->cleared -= gone;
+	if (c->resuming)
+		c->handling.reply_at -= gone;
+	for (unsigned i = 0; i < c->marks_n; i++)
+		c->marks[(c->marks_first + i) % MARKS].end -= gone;
+	for (size_t at = n; at < c->reads.used; at += sizeof r + r.n) {
+		memcpy(&r, c->reads.at + at, sizeof r);
+		r.begin -= gone;
+		r.end -= gone;
+		memcpy(c->reads.at + at, &r, sizeof r);
+	}
+}
+
+/* C5, once `cleared` has moved. */
+static void
+reads_settle(struct connection *c)
+{
+	bool stale = false;
+	int64_t late_ms = clock_now_ms(&c->loop->clock) - READ_LATE_MS;
+	struct waiting_read r;
+	size_t n = reads_cleared(c, late_ms, &stale);
+	if (stale)
+		stale_cut(c, n, late_ms);
+	for (size_t at = 0; stale && at < n; at += sizeof r + r.n) {
+		memcpy(&r, c->reads.at + at, sizeof r);
+		if (r.good_until_ms < late_ms)
+			dispatch_ask_again(c, &(struct asked){ .since_ms = r.since_ms, .frame = c->reads.at + at + sizeof r, .n = r.n });
+	}
+	buffer_consume(&c->reads, n);
+	if (c->reads.used == 0 && c->reads.size > OUTPUT_STALL_BYTES)
+		buffer_fini(&c->reads);
+}
+
+/* ---- replies ---- */
+
 void
 connection_out_ready(struct connection *c)
 {
@@ -79,7 +186,7 @@ connection_out_ready(struct connection *c)
 }
 
 void
-connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t position)
+connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t position, const struct asked *asked)
 {
 	if (c->owed > 0)
 		c->owed--;
@@ -99,6 +206,8 @@ connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t 
 	if (c->resuming)
 		c->handling.reply_at += n;
 	mark_at(c, c->out_base + at + n, position);
+	if (asked) /* it may have waited on its way here */
+		read_keep(c, c->out_base + at, c->out_base + at + n, asked);
 }
 
 /* Drops what was sent: at once when it is all, else when it is more than what is left to move. */
@@ -121,7 +230,7 @@ bool
 connection_held_count(struct connection *c)
 {
 	struct loop *l = c->loop;
-	size_t held = c->in.size + c->out.size;
+	size_t held = c->in.size + c->out.size + c->reads.size;
 	l->held_bytes += held - c->held;
 	bool more = held > c->held;
 	c->held = held;
@@ -158,6 +267,8 @@ connection_flush(struct connection *c, uint64_t durable)
 		c->marks_first = (c->marks_first + 1) % MARKS;
 		c->marks_n--;
 	}
+	if (c->reads.used > 0)
+		reads_settle(c);
 	if (c->cleared > c->sent) {
 		ssize_t n = send(c->fd, c->out.at + (c->sent - c->out_base), c->cleared - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -222,6 +333,7 @@ replies_unsay(struct connection *c)
 	}
 	buffer_fini(&said);
 	c->marks_n = 0;
+	c->reads.used = 0;
 	mark_at(c, out_end(c), 0);
 }
 

@@ -28,6 +28,7 @@
 	X(ENGINE_STALLS, "engine_stalls", "times a connection waited for a free batch") \
 	X(RING_STALLS, "ring_stalls", "times a connection waited for room on the way to the engine") \
 	X(OVERLOADED, "overloaded", "requests answered `overloaded` without being looked at") \
+	X(READS_AGAIN, "reads_again", "reads decided anew: a slow disk held their answers back until a hold had ended") \
 	X(PARKED_FULL, "parked_full", "reads answered `behind` at once: too many were waiting") \
 	X(ROUNDS, "rounds", "wake-ups of the loops")
 

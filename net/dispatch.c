@@ -9,11 +9,12 @@
 #define FLAG_CLOSE   1u /* of a RING_REPLY: the connection ends after it */
 #define RETRY_AFTER_MS 1000 /* `overloaded` of a journal that does not move */
 
-/* A read that waits for a position (min_seq with wait_ms). The frame is copied behind it. */
+/* A read that waits for a position (min_seq with wait_ms), or that is asked again. The frame is a copy. */
 struct parked {
 	unsigned origin;
 	uint64_t token, wait_for;
-	int64_t until_ms;
+	int64_t since_ms, until_ms;
+	bool again; /* C5: it is asked until until_ms, then `overloaded` */
 	struct handling handling;
 	size_t n;
 	uint8_t *frame;
@@ -165,9 +166,20 @@ origin_ready(struct dispatch *d, unsigned origin)
 	return !r || (remote_ready(r) && !r->has_frame);
 }
 
-/* Sends what stands in *reply where it was asked; the caller has seen origin_ready(). */
+/* The request goes along behind the reply of a read that must wait (C5); the record says so. */
 static void
-answer(struct dispatch *d, unsigned origin, uint64_t token, struct buffer *reply, uint64_t wait_for)
+asked_append(const struct dispatch *d, struct buffer *reply, struct ring_record *record, const struct asked *asked)
+{
+	if (!asked || record->wait_for <= batcher_durable(d->loop->batcher))
+		return;
+	buffer_append(reply, asked->frame, asked->n);
+	record->good_until_ms = asked->good_until_ms;
+	record->asked_n = asked->n;
+}
+
+/* Sends what stands in *reply where it was asked; the caller has seen origin_ready(). asked: of a read under C5, else NULL. */
+static void
+answer(struct dispatch *d, unsigned origin, uint64_t token, struct buffer *reply, uint64_t wait_for, const struct asked *asked)
 {
 	struct remote *r = remote_of(d, origin);
 	if (r) {
@@ -175,15 +187,28 @@ answer(struct dispatch *d, unsigned origin, uint64_t token, struct buffer *reply
 			r->reply.used = 0;
 			buffer_append(&r->reply, reply->at, reply->used);
 		}
-		remote_put(d, r, &(struct ring_record){ .kind = RING_REPLY, .token = token, .wait_for = wait_for,
-			.bytes = r->reply.at, .n = r->reply.used });
+		struct ring_record record = { .kind = RING_REPLY, .token = token, .wait_for = wait_for };
+		asked_append(d, &r->reply, &record, asked);
+		record.bytes = r->reply.at;
+		record.n = r->reply.used;
+		remote_put(d, r, &record);
 	} else {
 		struct connection *c = connection_find(d->loop, token);
 		if (c)
-			connection_reply(c, reply->at, reply->used, wait_for);
+			connection_reply(c, reply->at, reply->used, wait_for, asked);
 	}
 	reply->used = 0;
 	reply->full = false;
+}
+
+/* What C5 needs to know of a reply; NULL: it does not fall under it. */
+static const struct asked *
+asked_of(const struct handling *h, int64_t since_ms, const uint8_t *frame, size_t n, struct asked *asked)
+{
+	if (h->good_until_ms == 0)
+		return NULL;
+	*asked = (struct asked){ h->good_until_ms, since_ms, frame, n };
+	return asked;
 }
 
 /* ---- parked reads ---- */
@@ -198,8 +223,47 @@ park(struct dispatch *d, unsigned origin, uint64_t token, const struct handling 
 	}
 	memcpy(copy, frame, n);
 	d->parked[d->parked_n++] = (struct parked){ .origin = origin, .token = token, .wait_for = h->wait_for,
-		.until_ms = d->loop->now_ms + h->wait_ms, .handling = *h, .n = n, .frame = copy };
+		.since_ms = d->loop->now_ms, .until_ms = d->loop->now_ms + h->wait_ms, .handling = *h, .n = n, .frame = copy };
 	return true;
+}
+
+static void
+overloaded_put(struct loop *l, const uint8_t *frame, size_t n, struct buffer *out)
+{
+	uint32_t msgid;
+	bool request = reader_msgid(frame, n, &msgid);
+	ensure(request);
+	methods_refuse(msgid, STATUS_OVERLOADED, "the disk does not keep up", RETRY_AFTER_MS, out);
+	counters_add(&l->counters, COUNTER_OVERLOADED, 1);
+}
+
+void
+dispatch_ask_again(struct connection *c, const struct asked *asked)
+{
+	struct loop *l = c->loop;
+	struct dispatch *d = l->dispatch;
+	counters_add(&l->counters, COUNTER_READS_AGAIN, 1);
+	l->busy = true; /* the next round must come */
+	c->owed++;
+	if (park(d, l->index, connection_token(c), &(struct handling){ 0 }, asked->frame, asked->n)) {
+		struct parked *p = &d->parked[d->parked_n - 1];
+		p->again = true;
+		p->since_ms = asked->since_ms;
+		p->until_ms = asked->since_ms + ASK_MS_MAX;
+		return;
+	}
+	d->scratch.used = 0;
+	overloaded_put(l, asked->frame, asked->n, &d->scratch);
+	answer(d, l->index, connection_token(c), &d->scratch, 0, NULL);
+}
+
+/* D19: it has waited long enough. */
+static void
+parked_overloaded(struct dispatch *d, struct parked *p)
+{
+	d->scratch.used = 0;
+	overloaded_put(d->loop, p->frame, p->n, &d->scratch);
+	answer(d, p->origin, p->token, &d->scratch, 0, NULL);
 }
 
 /* Asks again. True: it was answered, or nobody waits for it. */
@@ -207,12 +271,18 @@ static bool
 parked_try(struct dispatch *d, struct parked *p)
 {
 	struct loop *l = d->loop;
+	struct asked asked;
 	p->handling.waited = l->now_ms >= p->until_ms;
+	if (p->again && p->handling.waited) {
+		parked_overloaded(d, p);
+		return true;
+	}
 	d->scratch.used = 0;
 	switch (methods_handle(l->service, l->index == 0, l->now_ms, p->frame, p->n, &d->scratch, &p->handling)) {
 	case HANDLED_REPLY:
 		count(l, &p->handling);
-		answer(d, p->origin, p->token, &d->scratch, p->handling.wait_for);
+		answer(d, p->origin, p->token, &d->scratch, p->handling.wait_for,
+		    asked_of(&p->handling, p->since_ms, p->frame, p->n, &asked));
 		return true;
 	case HANDLED_WAIT:
 		p->wait_for = p->handling.wait_for;
@@ -239,15 +309,19 @@ static void
 parked_round(struct dispatch *d)
 {
 	uint64_t durable = batcher_durable(d->loop->batcher);
-	if (d->parked_n == 0 || !loop_begin(d->loop))
+	bool begun = d->parked_n > 0 && loop_begin(d->loop);
+	if (!begun && (d->parked_n == 0 || !batcher_stalled(d->loop->batcher)))
 		return;
 	for (unsigned i = 0; i < d->parked_n;) {
 		struct parked *p = &d->parked[i];
 		bool due = durable >= p->wait_for || d->loop->now_ms >= p->until_ms;
-		if (!due || !origin_ready(d, p->origin) || !parked_try(d, p)) {
+		due |= p->again;
+		if (!due || !origin_ready(d, p->origin) || (begun && !parked_try(d, p))) {
 			i++;
 			continue;
 		}
+		if (!begun)
+			parked_overloaded(d, p);
 		free(p->frame);
 		*p = d->parked[--d->parked_n];
 	}
@@ -283,7 +357,7 @@ job_end(struct dispatch *d, uint64_t number, const struct result *result)
 		d->jobs[i] = d->jobs[--d->jobs_n];
 		d->scratch.used = 0;
 		methods_finish(d->loop->service, job.msgid, job.method, result, &d->scratch);
-		answer(d, job.origin, job.token, &d->scratch, result->seq);
+		answer(d, job.origin, job.token, &d->scratch, result->seq, NULL);
 		return;
 	}
 }
@@ -331,8 +405,7 @@ overloaded(struct loop *l, const uint8_t *frame, size_t n, struct buffer *out)
 	uint32_t msgid;
 	if (!batcher_stalled(l->batcher) || !reader_msgid(frame, n, &msgid))
 		return false;
-	methods_refuse(msgid, STATUS_OVERLOADED, "the disk does not keep up", RETRY_AFTER_MS, out);
-	counters_add(&l->counters, COUNTER_OVERLOADED, 1);
+	overloaded_put(l, frame, n, out);
 	return true;
 }
 
@@ -374,7 +447,10 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 		switch (handled) {
 		case HANDLED_REPLY:
 			count(l, h);
-			connection_mark(c, h->wait_for);
+			if (h->good_until_ms)
+				connection_mark_read(c, h->reply_at, h->wait_for, &(struct asked){ h->good_until_ms, l->now_ms, frame, n });
+			else
+				connection_mark(c, h->wait_for);
 			return DISPATCH_DONE;
 		case HANDLED_NOTHING:
 			counters_add(&l->counters, COUNTER_NOTIFICATIONS_IGNORED, 1);
@@ -411,11 +487,14 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 static void
 remote_done(struct dispatch *d, struct remote *r, uint64_t wait_for, uint32_t flags)
 {
-	uint64_t token = r->frame.token;
+	struct ring_record record = { .kind = RING_REPLY, .flags = flags, .token = r->frame.token, .wait_for = wait_for };
+	struct asked asked;
+	asked_append(d, &r->reply, &record, asked_of(&r->handling, 0, r->frame.bytes, r->frame.n, &asked));
+	record.bytes = r->reply.at;
+	record.n = r->reply.used;
 	r->has_frame = false;
 	ring_release(r->in);
-	remote_put(d, r, &(struct ring_record){ .kind = RING_REPLY, .flags = flags, .token = token, .wait_for = wait_for,
-		.bytes = r->reply.at, .n = r->reply.used });
+	remote_put(d, r, &record);
 }
 
 static void
@@ -506,7 +585,9 @@ replies_take(struct dispatch *d)
 		struct connection *c = connection_find(d->loop, record.token);
 		if (!c)
 			continue;
-		connection_reply(c, record.bytes, record.n, record.wait_for);
+		size_t n = record.n - record.asked_n;
+		struct asked asked = { record.good_until_ms, clock_now_ms(&d->loop->clock), record.bytes + n, record.asked_n };
+		connection_reply(c, record.bytes, n, record.wait_for, record.asked_n ? &asked : NULL);
 		if (record.flags & FLAG_CLOSE)
 			connection_finish(c);
 	}

@@ -31,6 +31,11 @@ enum dispatched { DISPATCH_DONE, DISPATCH_STALL, DISPATCH_CLOSE };
 /* On DISPATCH_STALL connection->stall says why, and the same frame must come again. */
 enum dispatched dispatch_frame(struct connection *, const uint8_t *frame, size_t n);
 
+/*
+ * C5: the answer to this read came too late to be true; it is asked again in the next round. asked->good_until_ms is not looked at.
+ */
+void dispatch_ask_again(struct connection *, const struct asked *);
+
 /* The end of a round: rings, parked reads, jobs. */
 void dispatch_round(struct loop *);
 /* Wakes those that were sent something that they would not hear of otherwise. */

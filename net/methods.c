@@ -79,25 +79,25 @@ result_digest(struct buffer *b, const struct result *result)
 /* Ordered by how often they are called: the look-up is a walk. */
 #define METHOD(text) .name = text, .name_n = sizeof(text) - 1
 static const struct method methods[] = {
-	{ METHOD("reserve"), PLACE_ENGINE, true, true, params_reserve, handle_command, result_reserve },
-	{ METHOD("ats"), PLACE_ANY_LOOP, .handle = handle_ats },
+	{ METHOD("reserve"), PLACE_ENGINE, true, true, false, params_reserve, handle_command, result_reserve },
+	{ METHOD("ats"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_ats },
 	{ METHOD("post"), PLACE_ENGINE, .command = true, .handle = handle_post },
-	{ METHOD("commit"), PLACE_ENGINE, false, true, params_commit, handle_command, result_settle },
-	{ METHOD("release"), PLACE_ENGINE, false, true, params_release, handle_command, result_settle },
-	{ METHOD("fulfil"), PLACE_ENGINE, false, true, params_fulfil, handle_command, result_settle },
+	{ METHOD("commit"), PLACE_ENGINE, false, true, false, params_commit, handle_command, result_settle },
+	{ METHOD("release"), PLACE_ENGINE, false, true, false, params_release, handle_command, result_settle },
+	{ METHOD("fulfil"), PLACE_ENGINE, false, true, false, params_fulfil, handle_command, result_settle },
 	{ METHOD("reserve_many"), PLACE_ENGINE, true, true, .handle = handle_reserve_many },
-	{ METHOD("stock"), PLACE_ANY_LOOP, .handle = handle_stock },
-	{ METHOD("extend"), PLACE_ENGINE, true, true, params_extend, handle_command, result_extend },
-	{ METHOD("pin"), PLACE_ENGINE, true, true, params_pin, handle_command, result_extend },
-	{ METHOD("move"), PLACE_ENGINE, false, true, params_move, handle_command, result_move },
-	{ METHOD("reservation"), PLACE_ENGINE, .handle = handle_reservation },
-	{ METHOD("outcome"), PLACE_ENGINE, .handle = handle_outcome },
-	{ METHOD("scan"), PLACE_ANY_LOOP, .handle = handle_scan },
+	{ METHOD("stock"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_stock },
+	{ METHOD("extend"), PLACE_ENGINE, true, true, false, params_extend, handle_command, result_extend },
+	{ METHOD("pin"), PLACE_ENGINE, true, true, false, params_pin, handle_command, result_extend },
+	{ METHOD("move"), PLACE_ENGINE, false, true, false, params_move, handle_command, result_move },
+	{ METHOD("reservation"), PLACE_ENGINE, .shows_holds = true, .handle = handle_reservation },
+	{ METHOD("outcome"), PLACE_ENGINE, .shows_holds = true, .handle = handle_outcome },
+	{ METHOD("scan"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_scan },
 	{ METHOD("position"), PLACE_ENGINE, .handle = handle_position },
 	{ METHOD("policy"), PLACE_ENGINE, .handle = handle_policy, .result = result_seq },
 	{ METHOD("quarantine"), PLACE_ENGINE, .handle = handle_quarantine },
-	{ METHOD("digest"), PLACE_ENGINE, false, false, params_digest, handle_command, result_digest },
-	{ METHOD("status"), PLACE_ENGINE, .handle = handle_status },
+	{ METHOD("digest"), PLACE_ENGINE, false, false, false, params_digest, handle_command, result_digest },
+	{ METHOD("status"), PLACE_ENGINE, .shows_holds = true, .handle = handle_status },
 	{ METHOD("hello"), PLACE_ANY_LOOP, .handle = handle_hello },
 	{ METHOD("atp"), PLACE_ANY_LOOP, .handle = handle_later },
 	{ METHOD("explain"), PLACE_ANY_LOOP, .handle = handle_later },
@@ -224,6 +224,20 @@ envelope_open(struct reader *r, uint32_t *msgid, struct bytes *name)
 	return reader_str(r, name) ? ENVELOPE_REQUEST : ENVELOPE_BROKEN;
 }
 
+/*
+ * Until when what a view showed counts no dead hold. The engine may be in the middle of a call on its own thread: a hold of that
+ * call was seen before its end was published, so its end is taken to be now.
+ */
+static int64_t
+shown_until(const struct call *call, int64_t deadline_before)
+{
+	const struct engine *engine = call->service->engine;
+	int64_t deadline = view_deadline(engine);
+	if (call->handling->wait_for > view_seq(engine))
+		return call->now_ms;
+	return deadline < deadline_before ? deadline : deadline_before;
+}
+
 static enum handled
 dispatch(struct call *call, struct bytes name)
 {
@@ -242,7 +256,11 @@ dispatch(struct call *call, struct bytes name)
 		params_refuse(call->space, "params must be an array");
 		return call_bad(call);
 	}
-	return method->handle(call);
+	int64_t good_until_ms = method->shows_holds ? view_deadline(call->service->engine) : 0;
+	enum handled handled = method->handle(call);
+	if (method->shows_holds && handled == HANDLED_REPLY && !call->handling->refused)
+		call->handling->good_until_ms = shown_until(call, good_until_ms);
+	return handled;
 }
 
 /* M2. What a command did stands, although its answer is lost: that is what `unknown` means. */
@@ -270,6 +288,7 @@ methods_handle(const struct service *service, bool on_engine, int64_t now_ms, co
 	if (handling->resume == 0)
 		handling->reply_at = out->used;
 	handling->wait_for = handling->job = 0;
+	handling->good_until_ms = 0;
 	handling->refused = false;
 	handling->method = NULL;
 	enum envelope envelope = envelope_open(&call.params, &call.msgid, &name);

@@ -52,6 +52,7 @@ struct handling {
 	size_t reply_at; /* in/out with resume: where the partial reply starts in out */
 	const char *method; /* name from the table, for counters; NULL: none */
 	bool refused; /* the reply is an error */
+	int64_t good_until_ms; /* the reply counts holds, of which none ends before; 0: it counts none */
 };
 
 /*

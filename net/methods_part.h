@@ -32,6 +32,7 @@ struct method {
 	enum place place;
 	bool hold; /* asks for units or time: shed first when overloaded */
 	bool command; /* changes something whatever its params: refused when read_only */
+	bool shows_holds; /* a read whose answer is wrong once a hold has ended (D19) */
 	enum status (*decode)(struct reader *, uint32_t params_n, struct decode_space *, struct command *); /* for handle_command */
 	enum handled (*handle)(struct call *);
 	void (*result)(struct buffer *, const struct result *); /* the result of a success: handle_command, methods_finish */

@@ -279,6 +279,26 @@ ports_settle(struct config *c, struct why *why)
 	return 0;
 }
 
+/* There are no tokens yet, so anybody who reaches the server could change stock. */
+static int
+addresses_are_loopback(const struct config *c, struct why *why)
+{
+	const char *const texts[] = { c->listen, c->events, c->http }, *const names[] = { "listen", "events", "http" };
+	struct address a;
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(texts[i], "off") == 0)
+			continue;
+		if (address_parse(texts[i], names[i], &a, why) < 0)
+			return -1;
+		if (!address_is_loopback(&a)) {
+			snprintf(why->text, sizeof why->text, "--%s %s is refused: there are no tokens yet, so that anybody who reaches it could "
+			    "change stock; listen on 127.0.0.1", names[i], a.host);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /* Options that must fit each other. */
 static int
 together(const struct config *c, struct why *why)
@@ -308,7 +328,7 @@ config_read(struct config *c, int argc, char **argv, struct why *why)
 		return -1;
 	c->engine.value[OPTION_HISTORY_MAX] = c->limits.history_max;
 	c->engine.value[OPTION_FREE_IDS_MAX] = c->limits.free_ids_max;
-	return ports_settle(c, why) < 0 ? -1 : together(c, why);
+	return ports_settle(c, why) < 0 || addresses_are_loopback(c, why) < 0 ? -1 : together(c, why);
 }
 
 void

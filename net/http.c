@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct http {
 	struct evhttp *server;
 	struct evhttp_bound_socket *bound;
 	struct http_calls calls;
+	struct loop *loop;
+	struct event *pause; /* no more descriptors: it does not accept for a while */
 };
 
 static void
@@ -88,6 +91,31 @@ on_request(struct evhttp_request *request, void *arg)
 	evbuffer_free(body);
 }
 
+static void
+pause_over(int none, short what, void *arg)
+{
+	struct http *h = arg;
+	loop_unwatch(h->pause);
+	h->pause = NULL;
+	evconnlistener_enable(evhttp_bound_socket_get_listener(h->bound));
+}
+
+/* Left alone, libevent would try again at once and for ever. Its callback carries evhttp's context, so ours is reached by `the_one`. */
+static _Thread_local struct http *the_one;
+
+static void
+accept_failed(struct evconnlistener *listener, void *context)
+{
+	struct http *h = the_one;
+	if (h->pause)
+		return;
+	evconnlistener_disable(listener);
+	counters_add(&h->loop->counters, COUNTER_ACCEPT_PAUSES, 1);
+	h->pause = loop_after(h->loop, ACCEPT_PAUSE_MS, pause_over, h);
+	if (!h->pause)
+		evconnlistener_enable(listener);
+}
+
 struct http *
 http_open(struct loop *loop, const struct address *address, const struct http_calls *calls, struct why *why)
 {
@@ -98,6 +126,7 @@ http_open(struct loop *loop, const struct address *address, const struct http_ca
 		return NULL;
 	}
 	h->calls = *calls;
+	h->loop = loop;
 	evhttp_set_max_headers_size(h->server, HEADER_BYTES_MAX);
 	evhttp_set_max_body_size(h->server, 0);
 	evhttp_set_timeout(h->server, TIMEOUT_S);
@@ -111,6 +140,8 @@ http_open(struct loop *loop, const struct address *address, const struct http_ca
 		http_close(h);
 		return NULL;
 	}
+	the_one = h;
+	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(h->bound), accept_failed);
 	return h;
 }
 
@@ -129,6 +160,7 @@ http_close(struct http *h)
 {
 	if (!h)
 		return;
+	loop_unwatch(h->pause);
 	evhttp_free(h->server);
 	free(h);
 }

@@ -213,18 +213,10 @@ static int
 addresses_read(struct server *s)
 {
 	const struct config *c = s->config;
-	const struct address *all[] = { &s->listen, &s->events, &s->http_at };
-	static const char *const names[] = { "listen", "events", "http" };
 	bool http = strcmp(c->http, "off") != 0;
 	if (address_parse(c->listen, "listen", &s->listen, &s->why) < 0 || address_parse(c->events, "events", &s->events, &s->why) < 0 ||
 	    (http && address_parse(c->http, "http", &s->http_at, &s->why) < 0))
 		return -1;
-	for (int i = 0; i < (http ? 3 : 2); i++)
-		if (!address_is_loopback(all[i])) {
-			snprintf(s->why.text, sizeof s->why.text, "--%s %s is refused: there are no tokens yet, so that anybody who reaches it could "
-			    "change stock; listen on 127.0.0.1", names[i], all[i]->host);
-			return -1;
-		}
 	return 0;
 }
 

@@ -337,7 +337,7 @@ config_help(FILE *out)
 	fprintf(out, "usage: holdfastd [--data DIR] [--listen HOST:PORT] [OPTIONS]\n\n"
 	    "Serves one data folder. Every option may also stand in the file of --config, as 'name = value'.\n\n"
 	    "  --config FILE                  read options from there; flags win\n"
-	    "  --check-config                 print the options in force and end\n"
+	    "  --check-config                 check the options, print those in force and end: 0, or 2 and a line that says why\n"
 	    "  --help, --version\n\n");
 	for (size_t i = 0; i < ROWS; i++) {
 		char left[64];

@@ -92,7 +92,7 @@ for_people(const struct doctor_report *r)
 	print_image("image", &r->image);
 	if (r->copy_asked)
 		print_image("copy", &r->copy);
-	printf("\n%s: %s\n", doctor_verdict_name(r->verdict), r->summary.text);
+	printf("\n%s\n", r->summary.text);
 	if (r->way_out.text[0])
 		printf("what to do: %s\n", r->way_out.text);
 }

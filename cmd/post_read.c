@@ -96,6 +96,11 @@ fill(struct post_file *f, struct why *why)
 		snprintf(why->text, sizeof why->text, "%s cannot be read further: %s", f->name, code == Z_ERRNO ? strerror(errno) : text);
 		return -1;
 	}
+	int end = Z_OK;
+	if (n == 0 && (gzerror(f->gz, &end), end == Z_BUF_ERROR)) { /* what is left may be half a row */
+		snprintf(why->text, sizeof why->text, "%s is cut off: its gzip data have no end; copy the file again", f->name);
+		return -1;
+	}
 	f->ended = n == 0;
 	f->used += (size_t)n;
 	return 0;

@@ -199,6 +199,28 @@ post_put(uint8_t *p, enum post_key key, struct bytes value, int64_t *number)
 
 /* ---- CSV ---- */
 
+static bool
+is_text(const char *name, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((uint8_t)name[i] < ' ')
+			return false;
+	return true;
+}
+
+/* The one column that gives a key; a second one would win silently. */
+static void
+header_take(struct post_rows *r, int key)
+{
+	for (int i = 0; key != COLUMN_PASSED && i < r->columns && !r->unknown_column; i++)
+		if (r->column[i] == key) {
+			r->unknown_column = true;
+			snprintf(r->why->text, sizeof r->why->text, "the header has two columns for '%s': leave one out, or rename it and pass it over by --ignore",
+			    key_table[key].name);
+		}
+	r->column[r->columns++] = key;
+}
+
 static void
 header_field(struct post_rows *r, const char *name, size_t n)
 {
@@ -216,11 +238,14 @@ header_field(struct post_rows *r, const char *name, size_t n)
 		}
 	if (!known && !r->unknown_column) {
 		r->unknown_column = true;
-		snprintf(r->why->text, sizeof r->why->text,
-		    "the header has a column '%.*s' that is no key of an event: --column %.*s=KEY says which it is, --ignore %.*s passes it over",
-		    (int)(n < 64 ? n : 64), name, (int)(n < 64 ? n : 64), name, (int)(n < 64 ? n : 64), name);
+		if (!is_text(name, n))
+			snprintf(r->why->text, sizeof r->why->text, "the header is no text: is this a CSV file?");
+		else
+			snprintf(r->why->text, sizeof r->why->text,
+			    "the header has a column '%.*s' that is no key of an event: --column %.*s=KEY says which it is, --ignore %.*s passes it over",
+			    (int)(n < 64 ? n : 64), name, (int)(n < 64 ? n : 64), name, (int)(n < 64 ? n : 64), name);
 	}
-	r->column[r->columns++] = key;
+	header_take(r, key);
 }
 
 static void

@@ -31,7 +31,10 @@ static int
 posix_file_open(struct disk *disk, const char *name, int create)
 {
 	int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0);
-	return openat(folder_of(disk), name, flags, 0640);
+	int file = openat(folder_of(disk), name, flags, 0640);
+	if (file < 0 && !create && (errno == EROFS || errno == EACCES)) /* the doctor only reads, perhaps a mounted backup */
+		file = openat(folder_of(disk), name, O_RDONLY | O_CLOEXEC);
+	return file;
 }
 
 static void
@@ -67,6 +70,8 @@ posix_write_at(struct disk *disk, int file, const void *bytes, size_t n, uint64_
 	do
 		done = pwrite(file, bytes, n, (off_t)offset);
 	while (done < 0 && errno == EINTR);
+	if (done < 0 && errno == EBADF)
+		errno = EROFS; /* opened for reading only, above */
 	if (done >= 0 && (size_t)done != n) {
 		errno = ENOSPC;
 		return -1;

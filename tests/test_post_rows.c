@@ -98,6 +98,25 @@ gzip_is_read_like_plain(void)
 }
 
 static void
+a_gzip_file_that_was_cut_off_is_told_and_its_last_piece_of_a_row_is_none(void)
+{
+	struct why why;
+	struct bytes line;
+	int got;
+	write_file("source,n,kind\ns,1,sale\ns,2,sale\ns,3,sale\ns,4,return\n", true);
+	check_equal(truncate(path, 30), 0);
+	struct post_file *f = post_read_open(path, &why);
+	check(f != NULL);
+	do
+		got = post_read_line(f, false, &line, &why);
+	while (got == 1 && line.at[line.n - 1] == '\n');
+	check_equal(got, -1);
+	check(strstr(why.text, "cut off") != NULL);
+	post_read_close(f);
+	unlink(path);
+}
+
+static void
 quotes_may_hold_commas_quotes_and_ends_of_line(void)
 {
 	check_text(events_of("source,n,kind,reason\r\ns,1,adjust,\"a, \"\"b\"\"\nc\"\r\n\r\ns,2,adjust,d\r\n", false, NULL),
@@ -189,6 +208,8 @@ headers_that_cannot_be_right_are_told(void)
 		const char *text, *says;
 	} row[] = {
 		{ "source,n,kind,quantity\n", "column 'quantity'" },
+		{ "source,n,kind,n\n", "two columns for 'n'" },
+		{ "source,n,\x02\x1b[2J\n", "no text" },
 		{ "n,kind\n1,sale\n", "no source" },
 		{ "source,kind\ns,sale\n", "no identity" },
 		{ "source,n\ns,1\n", "no kind" },
@@ -244,6 +265,7 @@ a_file_longer_than_the_buffer_is_read_whole(void)
 static const struct check tests[] = {
 	CHECK(columns_stand_in_any_order),
 	CHECK(gzip_is_read_like_plain),
+	CHECK(a_gzip_file_that_was_cut_off_is_told_and_its_last_piece_of_a_row_is_none),
 	CHECK(quotes_may_hold_commas_quotes_and_ends_of_line),
 	CHECK(the_original_row_is_at_hand_whole),
 	CHECK(a_last_line_without_an_end_is_a_row),

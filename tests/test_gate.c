@@ -1146,7 +1146,7 @@ the_sender_says_what_listens_instead_of_a_gate(void)
 	fake_stop(&fake);
 	gate_start(&gate, 1, 0);
 	check_calm();
-	struct gate_post *p = gate_post_open("localhost", gate.port, &why);
+	struct gate_post *p = gate_post_open("127.0.0.1", gate.port, &why);
 	check(p);
 	check_equal(gate_post_send(p, 1, &byte, POST_MESSAGE_BYTES_MAX + 1, &why), -1);
 	check(strstr(why.text, "1048576"));

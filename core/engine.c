@@ -115,6 +115,7 @@ publish(struct engine *e)
 {
 	atomic_store_explicit(&e->seq_view, e->seq, memory_order_release);
 	atomic_store_explicit(&e->deadline_view, timers_soonest(&e->timers), memory_order_release);
+	atomic_store_explicit(&e->slots_view, e->reservations.high, memory_order_relaxed);
 }
 
 void

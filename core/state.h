@@ -78,6 +78,7 @@ struct engine {
 	uint64_t seq;
 	_Atomic uint64_t seq_view; /* view_seq(): published after the memory it speaks of */
 	_Atomic int64_t deadline_view;
+	_Atomic uint32_t slots_view; /* view_slots(): a stale one maps a little less ahead */
 
 	struct names names[NAME_TABLES];
 	struct cells cells;

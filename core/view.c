@@ -211,6 +211,21 @@ view_scan(const struct engine *e, const struct scan_filter *f, uint64_t *cursor,
 	return VIEW_OK;
 }
 
+uint32_t
+view_slots(const struct engine *e)
+{
+	return atomic_load_explicit(&e->slots_view, memory_order_relaxed);
+}
+
+void
+view_slots_memory(const struct engine *e, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES])
+{
+	const struct reservations *v = &e->reservations;
+	ensure(from <= to && to <= v->max);
+	ranges[0] = (struct view_range){ v->at + from, (to - from) * sizeof *v->at };
+	ranges[1] = (struct view_range){ v->lines + from, (to - from) * sizeof *v->lines };
+}
+
 uint64_t
 view_seq(const struct engine *e)
 {

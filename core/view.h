@@ -45,6 +45,18 @@ struct scan_filter {
 enum view_status view_scan(const struct engine *, const struct scan_filter *, uint64_t *cursor, uint32_t most,
     void (*each)(void *context, const struct cell_view *), void *context);
 
+/*
+ * Memory that reservations of slots from..to will be the first to touch, for a host that wants pages there before the engine
+ * needs them. view_slots(): slots ever used.
+ */
+struct view_range {
+	void *at;
+	size_t bytes;
+};
+#define VIEW_RANGES 2
+uint32_t view_slots(const struct engine *);
+void view_slots_memory(const struct engine *, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES]);
+
 /* Published at the end of each engine call: the last position, and the next deadline (ms). */
 uint64_t view_seq(const struct engine *);
 int64_t view_deadline(const struct engine *);

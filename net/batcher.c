@@ -38,6 +38,14 @@ struct batcher {
 	uint64_t reclaimed; /* batches of `done` that are back on the stack */
 	uint64_t expire_rounds;
 
+	/* B5 */
+	uint64_t hope_done; /* `done` when the journal last came to rest */
+	int64_t hope_until_ns;
+	uint32_t hope_steps; /* the open batch is worth sealing from so many steps on */
+	uint32_t hopeless; /* batches until hoping is tried again */
+	uint32_t sealed_steps; /* of the batch sealed last */
+	bool hoping;
+
 	pthread_t journal;
 	bool running;
 	pthread_mutex_t lock;
@@ -286,13 +294,51 @@ batcher_room(const struct batcher *b)
 	return b->open && open_takes(b, STEP_ROOM + EXPIRE_ROOM);
 }
 
+/* The journal came to rest: the clients whose replies leave now are likely to ask again at once (B5). */
+static void
+hope_begin(struct batcher *b, uint64_t done)
+{
+	uint32_t open = b->open ? b->open->steps.steps : 0;
+	int64_t most = (int64_t)atomic_load_explicit(&b->append_us_last, memory_order_relaxed) * 1000;
+	b->hope_done = done;
+	b->hope_until_ns = clock_steady_ns() + (most < HOPE_NS_MAX ? most : HOPE_NS_MAX);
+	b->hope_steps = open + b->sealed_steps - b->sealed_steps / 8;
+	if (b->hopeless > 0)
+		b->hopeless--;
+}
+
+/* Worth waiting a moment for more steps before the open batch is sealed? */
+static bool
+hope(struct batcher *b)
+{
+	if (b->hopeless > 0 || b->open->steps.steps >= b->hope_steps || b->hope_steps > HOPE_STEPS_MAX)
+		return false;
+	if (clock_steady_ns() < b->hope_until_ns)
+		return true;
+	b->hopeless = b->open->steps.steps < b->hope_steps / 2 ? HOPELESS_BATCHES : 0;
+	return false;
+}
+
 void
 batcher_end(struct batcher *b)
 {
+	uint64_t done = atomic_load_explicit(&b->done, memory_order_acquire);
+	bool rests = b->sealed == done;
+	b->hoping = false;
+	if (rests && b->hope_done != done)
+		hope_begin(b, done);
 	if (!b->open || b->open->steps.steps == 0)
 		return;
-	if (b->sealed == atomic_load_explicit(&b->done, memory_order_acquire) || !batcher_room(b))
-		batch_seal(b);
+	if (batcher_room(b) && (!rests || (b->hoping = hope(b))))
+		return;
+	b->sealed_steps = b->open->steps.steps;
+	batch_seal(b);
+}
+
+bool
+batcher_hoping(const struct batcher *b)
+{
+	return b->hoping;
 }
 
 bool

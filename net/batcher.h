@@ -9,6 +9,10 @@
  * B2 A batch is sealed when the journal thread is idle, when it is full, or when its stamp has grown too old for what is due.
  * B3 No command is handled in a batch while a hold is due that the batch's stamp leaves alive (D19): it gets a new batch, or waits.
  * B4 After a failed append the durable position never moves again (L4), so nothing is acknowledged any more.
+ * B5 When the journal comes to rest, its replies leave and their clients ask again within microseconds. Sealing what is open at that
+ *    moment would split them into two groups that take turns, each paying a sync of its own. So a small open batch waits until as
+ *    many steps came as were answered, at most as long as the last append took and at most HOPE_NS_MAX; a wait in vain turns the
+ *    waiting off for HOPELESS_BATCHES. One client alone never waits, large batches never do.
  *
  * begin, room, end, settle: the engine's thread. durable, failed, stalled: any thread.
  */
@@ -22,6 +26,9 @@
 #define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
 #define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */
+#define HOPE_NS_MAX      600000
+#define HOPE_STEPS_MAX   256 /* from here on a sync costs less than the work it is shared by */
+#define HOPELESS_BATCHES 16
 #define BELLS_MAX        64 /* loops */
 
 struct batcher;
@@ -46,8 +53,10 @@ bool batcher_begin(struct batcher *, int64_t now_ms);
 void batcher_open(struct batcher *, int64_t now_ms);
 /* The open batch takes another step. */
 bool batcher_room(const struct batcher *);
-/* The end of a wake-up: hands the open batch over when the journal is idle or the batch is full. */
+/* The end of a wake-up: hands the open batch over when the journal is idle (B5) or the batch is full. */
 void batcher_end(struct batcher *);
+/* The open batch waits for a moment (B5): look again without sleeping. */
+bool batcher_hoping(const struct batcher *);
 /* Hands over what is open and waits until all is durable. -1: the append failed. For start and stop, not for a running loop. */
 int batcher_settle(struct batcher *, struct why *);
 /* The same without waiting: true when everything decided is durable (or never will be). */

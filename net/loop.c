@@ -213,8 +213,10 @@ loop_end(struct loop *l)
 	dispatch_round(l);
 	if (!TAILQ_EMPTY(&l->stalled))
 		stalled_resume(l);
-	if (l->index == 0)
+	if (l->index == 0) {
 		batcher_end(l->batcher);
+		l->busy |= batcher_hoping(l->batcher);
+	}
 	l->begun = false;
 	dirty_flush(l);
 	dispatch_bells(l);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -67,8 +68,10 @@ server_up(const char *loops)
 		return 0;
 	atomic_store(nap_ms, 0);
 	child = fork();
-	if (child == 0)
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed check leaves no server behind */
 		serve(loops, ends[1]);
+	}
 	close(ends[1]);
 	told = ends[0];
 	return read(told, &port, sizeof port) == sizeof port ? port : 0;

@@ -40,7 +40,7 @@ struct batcher {
 
 	/* B5 */
 	uint64_t hope_done; /* `done` when the journal last came to rest */
-	int64_t hope_until_ns;
+	int64_t hope_until_ns, watch_until_ns;
 	uint32_t hope_steps; /* the open batch is worth sealing from so many steps on */
 	uint32_t hopeless; /* batches until hoping is tried again */
 	uint32_t sealed_steps; /* of the batch sealed last */
@@ -299,7 +299,7 @@ static void
 hope_begin(struct batcher *b, uint64_t done)
 {
 	uint32_t open = b->open ? b->open->steps.steps : 0;
-	int64_t most = (int64_t)atomic_load_explicit(&b->append_us_last, memory_order_relaxed) * 1000;
+	int64_t most = (int64_t)atomic_load_explicit(&b->append_us_last, memory_order_relaxed) * 3000; /* three appends */
 	b->hope_done = done;
 	b->hope_until_ns = clock_steady_ns() + (most < HOPE_NS_MAX ? most : HOPE_NS_MAX);
 	b->hope_steps = open + b->sealed_steps - b->sealed_steps / 8;
@@ -327,11 +327,14 @@ batcher_end(struct batcher *b)
 	b->hoping = false;
 	if (rests && b->hope_done != done)
 		hope_begin(b, done);
+	if (!rests)
+		b->hoping = b->sealed_steps >= WATCH_STEPS_MIN && b->sealed_steps <= HOPE_STEPS_MAX && clock_steady_ns() < b->watch_until_ns;
 	if (!b->open || b->open->steps.steps == 0)
 		return;
 	if (batcher_room(b) && (!rests || (b->hoping = hope(b))))
 		return;
 	b->sealed_steps = b->open->steps.steps;
+	b->watch_until_ns = clock_steady_ns() + HOPE_NS_MAX;
 	batch_seal(b);
 }
 

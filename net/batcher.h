@@ -11,7 +11,7 @@
  * B4 After a failed append the durable position never moves again (L4), so nothing is acknowledged any more.
  * B5 When the journal comes to rest, its replies leave and their clients ask again within microseconds. Sealing what is open at that
  *    moment would split them into two groups that take turns, each paying a sync of its own. So a small open batch waits until as
- *    many steps came as were answered, at most as long as the last append took and at most HOPE_NS_MAX; a wait in vain turns the
+ *    many steps came as were answered, at most as long as three appends like the last one and at most HOPE_NS_MAX; a wait in vain turns the
  *    waiting off for HOPELESS_BATCHES. One client alone never waits, large batches never do.
  *
  * begin, room, end, settle: the engine's thread. durable, failed, stalled: any thread.
@@ -26,9 +26,10 @@
 #define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
 #define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */
-#define HOPE_NS_MAX      600000
+#define HOPE_NS_MAX      1000000
 #define HOPE_STEPS_MAX   256 /* from here on a sync costs less than the work it is shared by */
 #define HOPELESS_BATCHES 16
+#define WATCH_STEPS_MIN  16 /* a small shared batch is worth watching for HOPE_NS_MAX: waking up costs as much as a fifth of its sync */
 #define BELLS_MAX        64 /* loops */
 
 struct batcher;

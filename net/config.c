@@ -1,5 +1,6 @@
 /* config.c: the table of options and the three ways into it. The contract is in config.h. */
 #include "net/config.h"
+#include "persist/disk.h"
 #include "net/listener.h"
 #include "net/batcher.h"
 #include "persist/journal.h"
@@ -189,7 +190,10 @@ file_read(struct config *c, struct why *why)
 {
 	struct why inner = { "" };
 	struct reading r = { .config = c, .why = &inner };
-	int line = ini_parse(c->file, file_pair, &r);
+	bool folder = disk_posix_is_folder(c->file); /* inih would take one for an empty file */
+	int line = folder ? -1 : ini_parse(c->file, file_pair, &r);
+	if (folder)
+		errno = EISDIR;
 	if (line == 0)
 		return 0;
 	if (line < 0)

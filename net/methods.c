@@ -163,7 +163,9 @@ call_overloaded(struct call *call, enum handled *handled)
 	const struct service *service = call->service;
 	if (!call->method->hold || !service->overloaded || !service->overloaded(service->host))
 		return false;
-	methods_refuse(call->msgid, STATUS_OVERLOADED, "too many holds are waiting; try again", RETRY_HOLD_MS, call->out);
+	methods_refuse(call->msgid, STATUS_OVERLOADED,
+	    "holds are refused for now: the disk is slow or nearly full (see status); commits, releases and events still pass",
+	    RETRY_HOLD_MS, call->out);
 	call->handling->refused = true;
 	*handled = HANDLED_REPLY;
 	return true;

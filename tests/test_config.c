@@ -116,6 +116,7 @@ what_is_wrong_is_named(void)
 		{ "--listen", "127.0.0.1:70000", "HOST:PORT" },
 		{ "--listen", "127.0.0.1:", "HOST:PORT" },
 		{ "--config", "/nowhere/at/all", "cannot read /nowhere/at/all" },
+		{ "--config", "/", "cannot read /" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		check_equal(read_args(rows[i].a, rows[i].b, NULL, NULL), -1);

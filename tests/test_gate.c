@@ -1053,7 +1053,7 @@ a_start_that_cannot_be_says_why(void)
 		{ "127.0.0.1:7400", "127.0.0.1", NULL, 1, "HOST:PORT is needed" },
 		{ "127.0.0.1:7400", "127.0.0.1:70000", NULL, 1, "from 0 to 65535" },
 		{ "127.0.0.1:7400", "127.0.0.1:0", "--frobnicate", 2, "--help" },
-		{ "127.0.0.1:7400", "127.0.0.1:0", "word", 2, "what is meant by 'word'" },
+		{ "127.0.0.1:7400", "127.0.0.1:0", "word", 2, "'word' is no option" },
 		{ "127.0.0.1:7400", "127.0.0.1:0", "--port-file=/nowhere/there", 1, "/nowhere/there" },
 	};
 	struct gate_process gate, second;

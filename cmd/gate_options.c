@@ -1,0 +1,97 @@
+/* gate_options.c: the table of the gate's options and the way into it. The contract is in gate_options.h. */
+#include "cmd/gate_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+#define OPTIONS_MAX 40
+#define AT(field) offsetof(struct gate_options, field)
+#define TEXT(name, arg, field, otherwise, help) { name, arg, GATE_OPTION_TEXT, AT(field), 0, 0, otherwise, help }
+#define NUMBER(name, arg, field, low, high, otherwise, help) { name, arg, GATE_OPTION_NUMBER, AT(field), low, high, otherwise, help }
+#define FLAG(name, field, help) { name, NULL, GATE_OPTION_FLAG, AT(field), 0, 0, NULL, help }
+
+const struct gate_option gate_option_rows[] = {
+	TEXT("server", "HOST:PORT", server, "127.0.0.1:7400", "the holdfastd to post to; it may be away, messages wait"),
+	TEXT("events", "HOST:PORT", events, "127.0.0.1:7401", "where the nanomsg REP socket listens; port 0: choose one"),
+	TEXT("port-file", "FILE", port_file, NULL, "write 'events=PORT' there when ready"),
+	NUMBER("port-file-fd", "N", port_fd, 0, 65535, NULL, "write the same line to this open descriptor, and close it"),
+	FLAG("die-with-parent", die_with_parent, "stop when the process that started this one ends"),
+	FLAG("help", help, "this page"),
+	FLAG("version", version, "the version"),
+	{ NULL, NULL, GATE_OPTION_FLAG, 0, 0, 0, NULL, NULL },
+};
+
+const char gate_options_about[] = "takes stock events over nanomsg, posts them to holdfastd, answers when they are durable";
+
+const char gate_options_more[] =
+    "SIGTERM: takes nothing more, answers what is in flight (5 s at most), exits 0. SIGUSR1: prints the counters.\n"
+    "exit: 0 stopped as asked, 1 could not start or go on (a line says why), 2 wrong usage\n";
+
+static int
+option_set(struct gate_options *o, const struct gate_option *row, const char *value, struct why *why)
+{
+	uint8_t *at = (uint8_t *)o + row->offset;
+	char *end;
+	switch (row->kind) {
+	case GATE_OPTION_FLAG:
+		*(bool *)(void *)at = true;
+		return 0;
+	case GATE_OPTION_TEXT:
+		*(const char **)(void *)at = value;
+		return 0;
+	case GATE_OPTION_NUMBER:
+		break;
+	}
+	errno = 0;
+	long long n = strtoll(value, &end, 10);
+	if (end == value || *end || errno || n < row->low || n > row->high) {
+		snprintf(why->text, sizeof why->text, "--%s: '%s' is no number from %lld to %lld", row->name, value, (long long)row->low,
+		    (long long)row->high);
+		return -1;
+	}
+	*(int64_t *)(void *)at = n;
+	return 0;
+}
+
+int
+gate_options_read(struct gate_options *o, int argc, char **argv, struct why *why)
+{
+	struct option table[OPTIONS_MAX] = { { 0 } };
+	int n = 0, got;
+	*o = (struct gate_options){ .port_fd = -1 };
+	for (const struct gate_option *row = gate_option_rows; row->name; row++, n++) {
+		ensure(n < OPTIONS_MAX - 1);
+		table[n] = (struct option){ row->name, row->arg ? required_argument : no_argument, NULL, n + 1 };
+		if (row->otherwise && option_set(o, row, row->otherwise, why) < 0)
+			return -1;
+	}
+	opterr = 0;
+	while ((got = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+		if (got == '?' || got == ':') {
+			snprintf(why->text, sizeof why->text, got == ':' ? "%.200s needs a value" : "there is no option %.200s; --help lists them",
+			    argv[optind - 1]);
+			return -1;
+		}
+		if (option_set(o, &gate_option_rows[got - 1], optarg, why) < 0)
+			return -1;
+	}
+	if (optind < argc) {
+		snprintf(why->text, sizeof why->text, "'%.200s' is no option; --help lists them", argv[optind]);
+		return -1;
+	}
+	return 0;
+}
+
+void
+gate_options_help(FILE *out)
+{
+	fprintf(out, "%s: %s\n\nusage: holdfast-gate [--server HOST:PORT] [--events HOST:PORT] [OPTIONS]\n\n", GATE_VERSION, gate_options_about);
+	for (const struct gate_option *row = gate_option_rows; row->name; row++) {
+		char left[64];
+		snprintf(left, sizeof left, "--%s%s%s", row->name, row->arg ? " " : "", row->arg ? row->arg : "");
+		fprintf(out, "  %-22s %s%s%s%s\n", left, row->help, row->otherwise ? " (" : "", row->otherwise ? row->otherwise : "",
+		    row->otherwise ? ")" : "");
+	}
+	fprintf(out, "\n%s", gate_options_more);
+}

@@ -10,29 +10,16 @@
 #include "persist/image.h"
 
 #include "persist/fold.h"
-#include "persist/image_private.h"
+#include "persist/image_lmdb.h"
 #include "persist/image_record.h"
 
 #include <errno.h>
-#include <lmdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define IMAGE_FILE_MODE 0640
 #define MAP_UNIT        UINT64_C(4096)
-
-struct image {
-	MDB_env *env;
-	MDB_dbi records;
-	struct image_meta meta; /* as committed */
-	struct fold *fold; /* what came since */
-	uint64_t epoch, seq; /* collected up to */
-	int64_t stamp_ms;
-	bool half; /* a batch failed in its middle: what is in the fold is no fold of whole batches (I1) */
-	uint64_t map_bytes;
-	char path[IMAGE_PATH_MAX];
-};
 
 int
 image_fail(struct why *why, const char *form, ...)
@@ -51,18 +38,16 @@ image_path(char path[IMAGE_PATH_MAX], const char *dir, const char *name, struct 
 	return n > 0 && n < IMAGE_PATH_MAX ? 0 : image_fail(why, "the path of the data folder is too long");
 }
 
-/* A failed LMDB or system call, by its code. */
-static int
-say(struct why *why, const char *path, const char *doing, int rc)
+int
+image_say(struct why *why, const char *path, const char *doing, int rc)
 {
 	return image_fail(why, "image %s: %s: %s", path, doing, mdb_strerror(rc));
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------------ */
 
-/* The meta record of a transaction; zeros when nothing was ever committed. NULL, or what is wrong. */
-static const char *
-meta_get(MDB_txn *txn, MDB_dbi records, struct image_meta *meta)
+const char *
+image_meta_get(MDB_txn *txn, MDB_dbi records, struct image_meta *meta)
 {
 	uint64_t key = RECORD_META_KEY;
 	MDB_val k = { 8, &key }, v;
@@ -89,7 +74,7 @@ env_open(struct image *im, struct why *why)
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &im->records);
 	if (rc == 0)
-		wrong = meta_get(txn, im->records, &im->meta);
+		wrong = image_meta_get(txn, im->records, &im->meta);
 	if (rc == 0 && wrong == NULL)
 		rc = mdb_txn_commit(txn);
 	else
@@ -120,19 +105,29 @@ static int
 open_durable(struct image *im, struct disk *disk, struct why *why)
 {
 	if (remove_unborn(disk) < 0)
-		return say(why, im->path, "cannot be looked at", errno);
+		return image_say(why, im->path, "cannot be looked at", errno);
 	if (env_open(im, why) < 0)
 		return -1;
 	int rc = mdb_env_sync(im->env, 1);
 	if (rc == 0 && disk->calls->sync_folder(disk) < 0)
 		rc = errno;
-	return rc ? say(why, im->path, "cannot be synced", rc) : 0;
+	return rc ? image_say(why, im->path, "cannot be synced", rc) : 0;
+}
+
+/* With its lock: whatever follows, image_close takes it back. NULL: no memory. */
+static struct image *
+image_new(void)
+{
+	struct image *im = calloc(1, sizeof(*im));
+	if (im != NULL)
+		pthread_mutex_init(&im->lock, NULL);
+	return im;
 }
 
 struct image *
 image_open(const char *dir, uint64_t map_bytes, struct why *why)
 {
-	struct image *im = calloc(1, sizeof(*im));
+	struct image *im = image_new();
 	struct disk *disk = NULL;
 	if (im == NULL || (im->fold = fold_new()) == NULL) {
 		image_fail(why, "no memory for the image");
@@ -160,8 +155,10 @@ image_close(struct image *im)
 {
 	if (im == NULL)
 		return;
+	ensure(im->snapshots == NULL);
 	if (im->env != NULL)
 		mdb_env_close(im->env);
+	pthread_mutex_destroy(&im->lock);
 	fold_free(im->fold);
 	free(im);
 }
@@ -201,7 +198,7 @@ image_load(struct image *im, const char *(*each)(void *, uint64_t, const struct 
 	const char *wrong = NULL;
 	int rc = mdb_txn_begin(im->env, NULL, MDB_RDONLY, &txn);
 	if (rc)
-		return say(why, im->path, "cannot be read", rc);
+		return image_say(why, im->path, "cannot be read", rc);
 	rc = mdb_cursor_open(txn, im->records, &cursor);
 	while (rc == 0 && wrong == NULL && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
 		wrong = load_record(&k, &v, each, context);
@@ -211,7 +208,7 @@ image_load(struct image *im, const char *(*each)(void *, uint64_t, const struct 
 		image_fail(why, "image %s: record %s %llu: %s", im->path, entry_kind_name(record_kind(key)),
 		    (unsigned long long)record_entry_key(key), wrong);
 	} else if (rc != MDB_NOTFOUND) {
-		say(why, im->path, "cannot be read", rc);
+		image_say(why, im->path, "cannot be read", rc);
 	}
 	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
@@ -321,7 +318,7 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 	uint8_t bytes[RECORD_META_BYTES];
 	uint64_t key = RECORD_META_KEY, n = fold_records(im->fold);
 	MDB_val k = { 8, &key }, v = { sizeof(bytes), bytes };
-	if (meta_get(txn, im->records, meta) != NULL)
+	if (image_meta_get(txn, im->records, meta) != NULL)
 		return MDB_CORRUPTED;
 	memcpy(&sum, meta->sum, sizeof(sum));
 	int rc = mdb_cursor_open(txn, im->records, &cursor);
@@ -351,6 +348,23 @@ commit_failed(struct image *im, int rc, struct why *why)
 	return image_fail(why, "image %s: %llu records could not be written: %s", im->path, n, mdb_strerror(rc));
 }
 
+/* Closes the environment, with what reads in it, and opens it again. -1: why. */
+static int
+open_anew(struct image *im, struct why *why)
+{
+	/* What the opened file shows may be in the page cache only: the journal is not trimmed behind it before a commit. */
+	struct image_meta durable = im->meta;
+	pthread_mutex_lock(&im->lock);
+	image_snapshots_end(im);
+	if (im->env != NULL)
+		mdb_env_close(im->env);
+	im->env = NULL;
+	int rc = env_open(im, why);
+	pthread_mutex_unlock(&im->lock);
+	im->meta = durable;
+	return rc;
+}
+
 /*
  * A write transaction. After an error in writing a meta page LMDB refuses everything with MDB_PANIC until it is opened again.
  * 0; an LMDB code; -1: why.
@@ -365,15 +379,7 @@ begin(struct image *im, MDB_txn **txn, struct why *why)
 	}
 	if (rc != MDB_PANIC)
 		return rc;
-	if (im->env != NULL)
-		mdb_env_close(im->env);
-	im->env = NULL;
-	/* What the opened file shows may be in the page cache only: the journal is not trimmed behind it before a commit. */
-	struct image_meta durable = im->meta;
-	if (env_open(im, why) < 0)
-		return -1;
-	im->meta = durable;
-	return mdb_txn_begin(im->env, NULL, 0, txn);
+	return open_anew(im, why) < 0 ? -1 : mdb_txn_begin(im->env, NULL, 0, txn);
 }
 
 int
@@ -419,7 +425,7 @@ env_open_still(MDB_env **env, const char *path)
 struct image *
 image_open_still(const char *path, struct why *why)
 {
-	struct image *im = calloc(1, sizeof(*im));
+	struct image *im = image_new();
 	MDB_txn *txn = NULL;
 	const char *wrong = NULL;
 	int rc = im == NULL ? ENOMEM : env_open_still(&im->env, path);
@@ -428,7 +434,7 @@ image_open_still(const char *path, struct why *why)
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &im->records);
 	if (rc == 0)
-		wrong = meta_get(txn, im->records, &im->meta);
+		wrong = image_meta_get(txn, im->records, &im->meta);
 	mdb_txn_abort(txn);
 	if (rc == 0 && wrong == NULL)
 		return im;
@@ -443,5 +449,5 @@ image_copy_compact(struct image *im, const char *path, struct why *why)
 	if (im->env == NULL)
 		return image_fail(why, "image %s: is not open after an earlier failure", im->path);
 	int rc = mdb_env_copy2(im->env, path, MDB_CP_COMPACT);
-	return rc ? say(why, path, "the copy cannot be written", rc) : 0;
+	return rc ? image_say(why, path, "the copy cannot be written", rc) : 0;
 }

@@ -6,7 +6,7 @@
  * I2 Each record carries its own CRC32C; the meta record carries the sum mod 2^128 of the XXH3-128 of all records.
  * I3 The image never passes the durable position, and is never read from the live tables.
  *
- * One thread folds. image.c is the only file that includes lmdb.h.
+ * One thread folds; snapshots may be opened and read on any other.
  */
 #ifndef HOLDFAST_PERSIST_IMAGE_H
 #define HOLDFAST_PERSIST_IMAGE_H
@@ -60,6 +60,24 @@ uint64_t image_collected_bytes(const struct image *); /* memory that their bodie
 uint64_t image_collected_seq(const struct image *); /* collected up to; never below the meta's seq */
 /* Writes what was collected, sorted, in one transaction. -1: why (map full, disk full); what was collected is kept. */
 int image_commit(struct image *, struct why *);
+
+/*
+ * The records of one instant, by kind and key, over as many calls as it takes while commits go on. A snapshot belongs to one
+ * thread at a time, not the folding one; a thread may hold several. While it is open the pages it sees are not reused, so the
+ * file grows by what is overwritten meanwhile: whoever opens one bounds its age. All are closed before the image.
+ */
+struct image_snapshot;
+#define IMAGE_SNAPSHOTS_MAX 64 /* open at once; LMDB has places for 126 readers, the rest is for reporting tools */
+/* *meta is the instant's. Its seq is 0 before the first commit. NULL: why. */
+struct image_snapshot *image_snapshot_open(struct image *, struct image_meta *meta, struct why *);
+/*
+ * The first record of that kind with a key >= *key, checked. 1: found, *key is its key (go on at *key + 1); *e is lent until the
+ * next call. 0: none of that kind is left. -1: why: damage, or the image was opened anew after a failure of the disk and the
+ * instant with it is gone.
+ */
+int image_snapshot_next(struct image_snapshot *, enum entry_kind, uint64_t *key, uint64_t *seq, struct entry_bytes *e, struct why *);
+void image_snapshot_close(struct image_snapshot *); /* may be NULL */
+
 /*
  * A compact copy of the image in the folder `to` (made when missing), checked whole before it takes the place of an earlier
  * copy: a restore point. *meta (may be NULL) is the copy's. Reads in a transaction of its own. -1: why; an earlier copy stays.

@@ -51,7 +51,9 @@ place() { # NAME FOLDERS ALLOWED-FILES PATTERN
 }
 include='^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]'
 
-place lmdb_is_only_in_the_image 'core persist net cmd include' 'persist/image\.c' "${include}lmdb"
+place lmdb_is_only_in_the_image 'core persist net cmd include' 'persist/image_lmdb\.h' "${include}lmdb"
+place lmdb_is_spoken_only_by_the_image_and_its_snapshots 'core persist net cmd include' 'persist/image(_snapshot)?\.c' \
+	"${include}persist/image_lmdb"
 place msgpack_is_only_in_the_codecs 'core persist net cmd include' 'net/codec[a-z_]*\.[ch]|net/client_value\.c' "${include}msgpack"
 place nanomsg_is_only_in_the_gate 'core persist net cmd include' 'net/gate[a-z_]*\.[ch]' "${include}nanomsg/"
 # The supervisor's timer and its child's end are events of the first loop.
@@ -60,9 +62,10 @@ place libevent_is_only_in_loops_connections_listeners_and_http 'core persist net
 place file_calls_are_only_in_disk_posix 'core persist net' 'persist/disk_posix\.c' \
 	'(^|[^a-zA-Z0-9_>.*])(open|openat|creat|pread|pwrite|preadv|pwritev|fdatasync|fsync|ftruncate|fallocate|posix_fallocate|rename|renameat|unlink|unlinkat|flock|opendir|fdopendir|mkdir|stat|fstat|lstat|fopen|fdopen)\('
 place clocks_are_only_in_clock 'core persist net' 'net/clock\.c' '(clock_gettime|gettimeofday|timespec_get|[^a-z_]time\()[^)]*\)'
-# The server starts and ends the hosts' threads; the journal has one lock between append and prepare.
+# The server starts and ends the hosts' threads; the journal has one lock between append and prepare, the
+# image one between an opening anew and the readers of its snapshots.
 place threads_are_only_in_hosts 'core persist net' \
-	'net/(loop|host|server|thread|batcher|ring)[a-z_]*\.[ch]|persist/journal_private\.h' "${include}(pthread|threads|sys/eventfd)"
+	'net/(loop|host|server|thread|batcher|ring)[a-z_]*\.[ch]|persist/(journal_private|image_lmdb)\.h' "${include}(pthread|threads|sys/eventfd)"
 place atomics_are_only_where_tables_and_positions_are_published 'core persist net cmd' \
 	'core/(cells|names|index|groups|state)\.[ch]|net/(ring|counters|batcher|host|server|loop)[a-z_]*\.[ch]' \
 	"(^|[^a-zA-Z_])_Atomic([^a-zA-Z_]|$)|${include}stdatomic"

@@ -238,10 +238,10 @@ reader_msgid(const uint8_t *frame, size_t n, uint32_t *msgid)
 {
 	struct reader r = { frame, frame + n };
 	uint32_t parts;
-	int64_t type, id;
-	if (!reader_array(&r, &parts) || parts != 4 || !reader_int(&r, &type) || type != 0)
+	int64_t type = 0, id;
+	if (!reader_array(&r, &parts) || parts < 2 || (!reader_int(&r, &type) && !reader_skip(&r)))
 		return false;
-	if (!reader_int_in(&r, 0, UINT32_MAX, &id))
+	if (type == 1 || type == 2 || !reader_int_in(&r, 0, UINT32_MAX, &id))
 		return false;
 	*msgid = (uint32_t)id;
 	return true;

@@ -53,7 +53,10 @@ struct key {
  */
 int reader_key(struct reader *, const struct key *keys, int keys_n, int *hint);
 
-/* The head of a request, also of one that is not whole: its message number, so that a refused frame can be answered. */
+/*
+ * The head of what wants to be a request, also of one that is not whole or has a wrong form: its message number, so that it can be
+ * answered. A response or a notification has none: nobody waits for an answer to it.
+ */
 bool reader_msgid(const uint8_t *frame, size_t n, uint32_t *msgid);
 
 #endif

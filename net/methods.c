@@ -214,16 +214,17 @@ enum envelope { ENVELOPE_REQUEST, ENVELOPE_NOTIFICATION, ENVELOPE_NONE, ENVELOPE
 static enum envelope
 envelope_open(struct reader *r, uint32_t *msgid, struct bytes *name)
 {
-	uint32_t parts;
-	int64_t type, id;
-	if (!reader_array(r, &parts) || !reader_int(r, &type))
-		return ENVELOPE_NONE;
-	if (type == 2 && parts == 3)
-		return reader_str(r, name) ? ENVELOPE_NOTIFICATION : ENVELOPE_NONE;
-	if (type != 0 || parts != 4 || !reader_int_in(r, 0, UINT32_MAX, &id))
-		return ENVELOPE_NONE;
-	*msgid = (uint32_t)id;
-	return reader_str(r, name) ? ENVELOPE_REQUEST : ENVELOPE_BROKEN;
+	struct reader start = *r;
+	uint32_t parts = 0;
+	int64_t type = -1, id;
+	bool list = reader_array(r, &parts) && reader_int(r, &type);
+	if (list && type == 2 && parts == 3 && reader_str(r, name))
+		return ENVELOPE_NOTIFICATION;
+	if (list && type == 0 && parts == 4 && reader_int_in(r, 0, UINT32_MAX, &id) && reader_str(r, name)) {
+		*msgid = (uint32_t)id;
+		return ENVELOPE_REQUEST;
+	}
+	return reader_msgid(start.at, (size_t)(start.end - start.at), msgid) ? ENVELOPE_BROKEN : ENVELOPE_NONE;
 }
 
 /*

@@ -196,18 +196,36 @@ hint_insufficient(const struct hf_value *detail)
 	}
 }
 
-/* One sentence that leads on from a refusal; NULL: the server's own sentence is enough. */
+/* One sentence that leads on from a refusal. `which` narrows a bound down; NULL: any. */
 static const struct {
-	const char *code, *hint;
+	const char *code, *which, *hint;
 } hint[] = {
-	{ "unknown_sku", "stock events create SKUs: was anything posted for it yet? Case and leading zeros count" },
-	{ "unknown_location", "stock events create locations: was anything posted there yet? Case and leading zeros count" },
-	{ "not_found", "an id is the one given at 'reserve'; finished ones are forgotten after a time" },
-	{ "conflict", "the same id or number with another content: give a new id for a new wish" },
-	{ "overloaded", "the server is busy: the same command again in a moment" },
-	{ "read_only", "the server takes no commands now: 'holdfast status' says why" },
-	{ "unknown_method", "this server does not know it: 'holdfast status' shows its version" },
+	{ "limit", "ttl", "the server's --ttl-max-ms bounds how long a hold may last (24h unless set)" },
+	{ "limit", "life", "the server's --ttl-max-ms bounds the whole life of a hold (24h unless set): commit it, or release it and reserve anew" },
+	{ "limit", "pin_ttl", "the server's --pin-max-ms bounds a pin (15m unless set)" },
+	{ "limit", "pin", "a hold is pinned once: commit it, or let it end" },
+	{ "capacity", NULL, "a table of the server is full: 'holdfast status' says which, its --...-max options make room" },
+	{ "unknown_sku", NULL, "stock events create SKUs: was anything posted for it yet? Case and leading zeros count" },
+	{ "unknown_location", NULL, "stock events create locations: was anything posted there yet? Case and leading zeros count" },
+	{ "not_found", NULL, "an id is the one given at 'reserve'; finished ones are forgotten after a time" },
+	{ "conflict", NULL, "the same id or number with another content: give a new id for a new wish" },
+	{ "overloaded", NULL, "the server is busy: the same command again in a moment" },
+	{ "read_only", NULL, "the server takes no commands now: 'holdfast status' says why" },
+	{ "unknown_method", NULL, "this server does not know it: 'holdfast status' shows its version" },
 };
+
+static void
+hint_refused(const struct hf_failure *f)
+{
+	char which[32];
+	words_text(which, sizeof which, hf_get(f->detail, "which"));
+	hint_insufficient(f->detail);
+	for (size_t i = 0; i < sizeof hint / sizeof *hint; i++)
+		if (strcmp(hint[i].code, f->code) == 0 && (!hint[i].which || strcmp(hint[i].which, which) == 0)) {
+			fprintf(stderr, "hint: %s\n", hint[i].hint);
+			return;
+		}
+}
 
 int
 cli_failed(const struct cli *cli, enum hf_outcome outcome)
@@ -219,12 +237,8 @@ cli_failed(const struct cli *cli, enum hf_outcome outcome)
 	else
 		snprintf(message, sizeof message, "%s", f->message[0] ? f->message : f->code);
 	say(cli, f->code, cli->json && f->message[0] ? f->message : message, f->detail);
-	if (!cli->json && outcome == HF_REFUSED) {
-		hint_insufficient(f->detail);
-		for (size_t i = 0; i < sizeof hint / sizeof *hint; i++)
-			if (strcmp(hint[i].code, f->code) == 0)
-				fprintf(stderr, "hint: %s\n", hint[i].hint);
-	}
+	if (!cli->json && outcome == HF_REFUSED)
+		hint_refused(f);
 	if (!cli->json && outcome == HF_UNKNOWN)
 		fputs("hint: the same command again, with the same id, does nothing twice; 'holdfast show ID' tells what is\n", stderr);
 	return outcome == HF_REFUSED ? CLI_REFUSED : outcome == HF_UNKNOWN ? CLI_UNKNOWN : CLI_UNREACHABLE;

@@ -1,5 +1,5 @@
 /*
- * holdfast_holds.c: the subcommands that reserve, commit, release and fulfil.
+ * holdfast_holds.c: the subcommands that reserve, commit, release, fulfil, extend, pin and move.
  */
 #include "cmd/holdfast_cli.h"
 #include "cmd/holdfast_page.h"
@@ -155,4 +155,70 @@ int
 cli_fulfil(struct cli *cli, int argc, char **argv)
 {
 	return settle(cli, argc, argv, hf_fulfil);
+}
+
+/* ---- longer, elsewhere ---- */
+
+/* extend and pin: the same question about the same instant, expires_at. */
+static int
+longer(struct cli *cli, int argc, char **argv, const char *says)
+{
+	const struct hf_value *v;
+	char when[WORDS];
+	int64_t ttl_ms;
+	if (argc != 2)
+		return cli_usage(cli, "a reservation id and a time are needed: %s cart-1 10m", cli->command->name);
+	if (!cli_duration(argv[1], &ttl_ms))
+		return cli_usage(cli, "'%s' is no time: 90s, 15m, 2h", argv[1]);
+	if (!cli_connect(cli))
+		return CLI_UNREACHABLE;
+	hf_begin(cli->hf, cli->command->name);
+	hf_array(cli->hf, 2);
+	hf_put_str(cli->hf, argv[0]);
+	hf_put_int(cli->hf, ttl_ms);
+	enum hf_outcome got = hf_call(cli->hf, &v);
+	if (got != HF_OK)
+		return cli_failed(cli, got);
+	if (cli->json)
+		return answer_as_json(v, argv[0], NULL);
+	printf("%s %s %s\n", argv[0], says, words_instant(when, hf_int(hf_get(v, "expires_at"), 0)));
+	return CLI_OK;
+}
+
+int
+cli_extend(struct cli *cli, int argc, char **argv)
+{
+	return longer(cli, argc, argv, "now holds until");
+}
+
+int
+cli_pin(struct cli *cli, int argc, char **argv)
+{
+	return longer(cli, argc, argv, "is pinned, and holds at least until");
+}
+
+int
+cli_move(struct cli *cli, int argc, char **argv)
+{
+	const struct hf_value *v;
+	int64_t line;
+	if (argc != 3)
+		return cli_usage(cli, "a reservation id, the number of its line (0 is the first) and a location are needed: move cart-1 0 ST-0002");
+	if (!cli_number(argv[1], 0, UINT32_MAX, &line))
+		return cli_usage(cli, "'%s' is no number of a line: 'holdfast show ID' numbers them from 0", argv[1]);
+	if (!cli_connect(cli))
+		return CLI_UNREACHABLE;
+	hf_begin(cli->hf, "move");
+	hf_array(cli->hf, 3);
+	hf_put_str(cli->hf, argv[0]);
+	hf_put_int(cli->hf, line);
+	hf_put_str(cli->hf, argv[2]);
+	enum hf_outcome got = hf_call(cli->hf, &v);
+	if (got != HF_OK)
+		return cli_failed(cli, got);
+	if (cli->json)
+		return answer_as_json(v, argv[0], NULL);
+	printf("line %lld of %s is at %s%s\n", (long long)line, argv[0], argv[2], again(v) ? " (again: it was so before)" : "");
+	print_lines(hf_get(v, "lines"));
+	return CLI_OK;
 }

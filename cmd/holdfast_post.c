@@ -1,18 +1,12 @@
 /*
- * holdfast_post.c: `holdfast post FILE`. Rows become messages, messages go out many in flight, outcomes come back and are counted.
- *
- * A row whose number is too far ahead (gap_too_wide), or that the server refused for the moment, is put back and sent again once
- * everything else is answered, as long as that makes progress: a shuffled file, or one that arrives through a restarted gate, ends
- * whole. Memory is POST_SLOTS messages and the rows put back, whatever the file's length.
+ * holdfast_post.c: `holdfast post FILE`: its options, the file's rows into the flow, and the report. What happens to rows on their way
+ * is in post_flow.c.
  */
 #include "cmd/holdfast_cli.h"
-#include "cmd/post_link.h"
+#include "cmd/post_flow.h"
 #include "cmd/post_resume.h"
 #include "cmd/post_row.h"
-#include "cmd/post_tally.h"
-#include "net/clock.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,17 +14,6 @@
 #include <unistd.h>
 
 #define BATCH_DEFAULT 500
-#define BACK_ROWS_MAX 16384 /* rows put back; at half of it the file rests until they are through */
-#define BACK_PATIENCE_MS 60000 /* a server that refuses for the moment is asked again for so long */
-#define BACK_PAUSE_MS 100
-#define DRAIN_MS 3000 /* after Ctrl-C: for the answers of what is in flight */
-#define LOOK_MS 200
-/*
- * Rows that do not say when they happened can be recognised as repeats only among the 4,096 newest numbers of their source (D28), so
- * no more of them are on their way at a time: what is sent again after a lost answer is then a duplicate, never a conflict.
- */
-#define UNDATED_MAX SOURCE_WINDOW
-#define UNDATED_MESSAGE_MAX (SOURCE_WINDOW / 8)
 
 const struct cli_option cli_post_options[] = {
 	{ "events", "HOST:PORT", "the gate's port, default 127.0.0.1:7401, or the environment's HOLDFAST_EVENTS" },
@@ -61,16 +44,9 @@ struct post {
 	struct cli *cli;
 	struct post_file *file;
 	struct post_rows *rows;
-	struct post_link *link;
 	struct post_resume *resume; /* NULL: everything is sent */
 	struct post_tally tally;
-	struct post_message slot[POST_SLOTS];
-	int idle[POST_SLOTS], idle_n; /* slots without a message */
-	int filling; /* the slot that takes rows, or -1 */
-	struct post_message back, again; /* rows put back; the same while they are sent again */
-	uint32_t undated; /* rows in flight that do not say when they happened */
-	bool any_undated;
-	bool for_now; /* some were refused for the moment only */
+	struct post_flow flow;
 	struct why why;
 };
 
@@ -80,214 +56,6 @@ on_interrupt(int signal)
 	if (interrupted)
 		_exit(CLI_INTERRUPTED);
 	interrupted = 1;
-}
-
-/* ---- outcomes ---- */
-
-static bool
-put_back(struct post *p, const struct post_message *m, const struct post_row *r)
-{
-	struct bytes line = { m->lines.at + r->line_at, r->line_n }, event = { m->events.at + r->event_at, r->event_n };
-	return !interrupted && post_message_add(&p->back, r->number, event, line, r->dated);
-}
-
-static void
-row_refused(struct post *p, const struct post_message *m, const struct post_row *r, const char *code, const char *message)
-{
-	static const char *const momentary[] = { "overloaded", "rate_limited", "behind", "unknown", "not_leader" };
-	bool wide = strcmp(code, "gap_too_wide") == 0, now = false;
-	for (size_t i = 0; i < sizeof momentary / sizeof *momentary; i++)
-		now |= strcmp(code, momentary[i]) == 0;
-	if ((wide || now) && put_back(p, m, r)) {
-		p->for_now |= now;
-		return;
-	}
-	post_tally_rejected(&p->tally, r->number, code, message, (struct bytes){ m->lines.at + r->line_at, r->line_n });
-}
-
-static bool
-is(const struct hf_value *v, const char *text)
-{
-	size_t n = strlen(text);
-	return v->type == HF_STR && v->str.n == n && memcmp(v->str.at, text, n) == 0;
-}
-
-static void
-copy_text(char *to, size_t size, const struct hf_value *v, const char *otherwise)
-{
-	if (v && v->type == HF_STR)
-		snprintf(to, size, "%.*s", (int)v->str.n, v->str.at);
-	else
-		snprintf(to, size, "%s", otherwise);
-}
-
-static void
-row_outcome(struct post *p, const struct post_message *m, const struct post_row *r, const struct hf_value *o)
-{
-	const struct hf_value *rejected = hf_get(o, "rejected"), *reconciled = hf_get(o, "reconciled");
-	char code[32], message[300];
-	if (is(o, "applied")) {
-		p->tally.applied++;
-	} else if (is(o, "duplicate")) {
-		p->tally.duplicate++;
-	} else if (is(o, "absorbed")) {
-		p->tally.absorbed++;
-	} else if (reconciled) {
-		p->tally.reconciled++;
-		p->tally.off += hf_int(hf_get(reconciled, "variance"), 0) != 0;
-	} else {
-		copy_text(code, sizeof code, rejected, "internal");
-		copy_text(message, sizeof message, hf_get(o, "message"), rejected ? "" : "an outcome of an unknown shape");
-		row_refused(p, m, r, code, message);
-	}
-}
-
-/* One outcome per row; or a single one, or a refusal, for the whole message. */
-static void
-take_answer(struct post *p, const struct post_answer *a)
-{
-	struct post_message *m = &p->slot[a->slot];
-	const struct hf_value *o = a->outcomes;
-	for (uint32_t i = 0; i < m->n; i++) {
-		if (!o)
-			row_refused(p, m, &m->rows[i], a->refusal->code, a->refusal->message);
-		else if (o->array.n == m->n || o->array.n == 1)
-			row_outcome(p, m, &m->rows[i], &o->array.items[o->array.n == 1 ? 0 : i]);
-		else
-			row_refused(p, m, &m->rows[i], "internal", "the answer has another number of outcomes than the message has events");
-	}
-	p->undated -= m->undated;
-	p->idle[p->idle_n++] = a->slot;
-}
-
-/* Waits about timeout_ms for one answer. 1, 0, or -1 with p->why. */
-static int
-receive(struct post *p, int timeout_ms)
-{
-	struct post_answer a;
-	int got = post_link_receive(p->link, timeout_ms, &a, &p->why);
-	if (got == 1)
-		take_answer(p, &a);
-	post_tally_bar(&p->tally, post_read_share(p->file), false);
-	return got;
-}
-
-/* ---- messages ---- */
-
-/* Makes sure that a slot takes rows. */
-static int
-slot_ready(struct post *p)
-{
-	while (p->filling < 0 && p->idle_n == 0 && !interrupted)
-		if (receive(p, LOOK_MS) < 0)
-			return -1;
-	if (p->filling < 0 && p->idle_n > 0) {
-		p->filling = p->idle[--p->idle_n];
-		post_message_clear(&p->slot[p->filling]);
-	}
-	return 0;
-}
-
-static int
-send_filled(struct post *p)
-{
-	int slot = p->filling;
-	if (slot < 0 || p->slot[slot].n == 0)
-		return 0;
-	while (p->undated > 0 && p->undated + p->slot[slot].undated > UNDATED_MAX && !interrupted)
-		if (receive(p, LOOK_MS) < 0)
-			return -1;
-	if (interrupted)
-		return 0;
-	p->filling = -1;
-	p->undated += p->slot[slot].undated;
-	post_message_seal(&p->slot[slot]);
-	return post_link_send(p->link, slot, &p->slot[slot], &p->why);
-}
-
-static int
-add_row(struct post *p, uint64_t number, struct bytes event, struct bytes line, bool dated)
-{
-	p->any_undated |= !dated;
-	while (!interrupted) {
-		if (slot_ready(p) < 0)
-			return -1;
-		struct post_message *m = p->filling < 0 ? NULL : &p->slot[p->filling];
-		if (m && (dated || m->undated < UNDATED_MESSAGE_MAX) && post_message_add(m, number, event, line, dated))
-			break;
-		if (m && send_filled(p) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-in_flight(const struct post *p)
-{
-	return POST_SLOTS - p->idle_n - (p->filling >= 0);
-}
-
-static int
-settle(struct post *p)
-{
-	if (!interrupted && send_filled(p) < 0)
-		return -1;
-	while (in_flight(p) > 0 && !interrupted)
-		if (receive(p, LOOK_MS) < 0)
-			return -1;
-	return 0;
-}
-
-/* Sends the rows put back once more. */
-static int
-send_back(struct post *p)
-{
-	struct post_message rows = p->back;
-	p->back = p->again;
-	p->again = rows;
-	post_message_clear(&p->back);
-	p->for_now = false;
-	for (uint32_t i = 0; i < rows.n && !interrupted; i++) {
-		const struct post_row *r = &rows.rows[i];
-		struct bytes line = { rows.lines.at + r->line_at, r->line_n }, event = { rows.events.at + r->event_at, r->event_n };
-		if (add_row(p, r->number, event, line, r->dated) < 0)
-			return -1;
-	}
-	return settle(p);
-}
-
-/* What is still put back when it made no progress: its reason is final. */
-static void
-give_up(struct post *p)
-{
-	for (uint32_t i = 0; i < p->back.n; i++) {
-		const struct post_row *r = &p->back.rows[i];
-		struct bytes line = { p->back.lines.at + r->line_at, r->line_n };
-		post_tally_rejected(&p->tally, r->number, p->for_now ? "overloaded" : "gap_too_wide",
-		    p->for_now ? "the server refused it for the moment, again and again"
-			       : "more than 4,096 beyond the last number without a gap: 'holdfast position SOURCE' shows what is missing", line);
-	}
-	post_message_clear(&p->back);
-}
-
-static int
-drain_back(struct post *p)
-{
-	int64_t since_ms = clock_steady_ms();
-	if (settle(p) < 0)
-		return -1;
-	while (p->back.n > 0 && !interrupted) {
-		uint64_t before = post_tally_done(&p->tally);
-		if (p->for_now)
-			poll(NULL, 0, BACK_PAUSE_MS);
-		if (send_back(p) < 0)
-			return -1;
-		if (post_tally_done(&p->tally) > before)
-			since_ms = clock_steady_ms();
-		else if (!p->for_now || clock_steady_ms() - since_ms > BACK_PATIENCE_MS)
-			give_up(p);
-	}
-	return 0;
 }
 
 /* ---- rows ---- */
@@ -307,37 +75,12 @@ one_row(struct post *p)
 	}
 	if (p->resume && post_resume_has(p->resume, e.source, e.number)) {
 		p->tally.skipped++;
-		post_tally_bar(&p->tally, post_read_share(p->file), false);
+		post_tally_bar(&p->tally, post_read_share(p->file));
 		return 1;
 	}
-	if (add_row(p, row, (struct bytes){ e.bytes, e.n }, post_read_record(p->file), e.dated) < 0)
+	if (post_flow_add(&p->flow, row, (struct bytes){ e.bytes, e.n }, post_read_record(p->file), e.dated) < 0)
 		return -2;
-	return p->back.n >= BACK_ROWS_MAX / 2 && drain_back(p) < 0 ? -2 : 1;
-}
-
-/* After Ctrl-C: what was sent is still counted, as far as it comes soon. */
-static void
-last_answers(struct post *p)
-{
-	int64_t until_ms = clock_steady_ms() + DRAIN_MS;
-	if (p->filling >= 0) {
-		p->idle[p->idle_n++] = p->filling; /* never sent */
-		p->filling = -1;
-	}
-	while (in_flight(p) > 0 && clock_steady_ms() < until_ms)
-		if (receive(p, LOOK_MS) < 0)
-			break;
-}
-
-static void
-count_lost(struct post *p)
-{
-	bool idle[POST_SLOTS] = { false };
-	for (int i = 0; i < p->idle_n; i++)
-		idle[p->idle[i]] = true;
-	for (int i = 0; i < POST_SLOTS; i++)
-		if (!idle[i] && i != p->filling)
-			p->tally.lost += p->slot[i].n;
+	return p->flow.back.n >= BACK_ROWS_MAX / 2 && post_flow_drain(&p->flow) < 0 ? -2 : 1;
 }
 
 static enum cli_exit
@@ -348,10 +91,10 @@ run(struct post *p)
 		got = one_row(p);
 	while (got == 1 && !interrupted);
 	if (got == 0 || got == -1)
-		got = drain_back(p) < 0 ? -2 : got;
+		got = post_flow_drain(&p->flow) < 0 ? -2 : got;
 	if (interrupted)
-		last_answers(p);
-	count_lost(p);
+		post_flow_last(&p->flow);
+	post_flow_lost(&p->flow);
 	if (interrupted)
 		return CLI_INTERRUPTED;
 	if (got == -2)
@@ -398,7 +141,7 @@ open_link(struct post *p)
 	if (!events)
 		events = getenv("HOLDFAST_EVENTS");
 	if (cli_value(cli, "rpc")) {
-		p->link = post_link_rpc(cli->host, cli->port, cli->timeout_ms, &p->why);
+		p->flow.link = post_link_rpc(cli->host, cli->port, cli->timeout_ms, &p->why);
 	} else {
 		if (events && *events && !cli_address(events, host, &port))
 			return cli_usage(cli, "'%s' is no HOST:PORT", events);
@@ -406,9 +149,9 @@ open_link(struct post *p)
 		if ((!events || !*events) && (cli->port != 7400 || strcmp(cli->host, "127.0.0.1") != 0))
 			return cli_usage(cli, "which gate? --server names %s:%u: name its gate too (--events HOST:PORT), or post by --rpc", cli->host,
 			    cli->port);
-		p->link = post_link_gate(host, port, &p->why);
+		p->flow.link = post_link_gate(host, port, &p->why);
 	}
-	if (p->link)
+	if (p->flow.link)
 		return CLI_OK;
 	return cli_say(cli, CLI_UNREACHABLE, "unreachable", "%s", p->why.text);
 }
@@ -426,13 +169,7 @@ open_all(struct post *p, const char *name)
 		return cli_usage(cli, "--batch takes 1 to %d, not '%s'", EVENTS_MAX, batch);
 	if (!(p->file = post_read_open(name, &p->why)) || post_rows_begin(p->rows, p->file, &p->why) < 0)
 		return cli_say(cli, CLI_FILE, "file", "%s", p->why.text);
-	bool room = post_message_init(&p->back, BACK_ROWS_MAX) && post_message_init(&p->again, BACK_ROWS_MAX);
-	p->back.events.limit = p->again.events.limit = SIZE_MAX;
-	for (int i = 0; i < POST_SLOTS; i++) {
-		room = post_message_init(&p->slot[i], (uint32_t)batch_n) && room;
-		p->idle[p->idle_n++] = i;
-	}
-	if (!room)
+	if (!post_flow_init(&p->flow, (uint32_t)batch_n))
 		return cli_say(cli, CLI_FILE, "failed", "out of memory");
 	if (cli_value(cli, "resume")) {
 		if (!cli_connect(cli))
@@ -446,38 +183,45 @@ open_all(struct post *p, const char *name)
 static void
 close_all(struct post *p)
 {
-	post_link_close(p->link);
+	post_flow_fini(&p->flow);
 	post_resume_free(p->resume);
 	post_rows_free(p->rows);
 	post_read_close(p->file);
-	for (int i = 0; i < POST_SLOTS; i++)
-		post_message_fini(&p->slot[i]);
-	post_message_fini(&p->back);
-	post_message_fini(&p->again);
 }
 
 static void
 hints(const struct post *p)
 {
-	if (p->any_undated && post_tally_code(&p->tally, "conflict"))
+	if (p->flow.any_undated && post_tally_code(&p->tally, "conflict"))
 		fputs("hint: rows here have no 'at', so those older than the 4,096 newest numbers of their source cannot be told from other events\n"
 		      "      with used numbers: to post a file again, give 'at' (a column, or --set at=TIME) or skip with --resume\n", stderr);
 	if (post_tally_code(&p->tally, "gap_too_wide"))
 		fputs("hint: numbers are missing before these: 'holdfast position SOURCE' shows which, --skip-to declares them lost\n", stderr);
 }
 
+/* What ended it, or what the user should know besides; NULL: nothing. */
+static const char *
+failure_of(const struct post *p, enum cli_exit exit, bool kept)
+{
+	if (exit == CLI_UNKNOWN || exit == CLI_UNREACHABLE)
+		return p->flow.why.text;
+	if (exit == CLI_FILE)
+		return p->why.text;
+	if (p->resume && post_resume_failure(p->resume))
+		return post_resume_failure(p->resume);
+	return kept ? NULL : p->tally.why.text;
+}
+
 static int
 report(struct post *p, enum cli_exit exit)
 {
 	struct post_tally *t = &p->tally;
-	uint64_t resent = post_link_resent(p->link);
-	bool failed = exit == CLI_UNKNOWN || exit == CLI_FILE;
+	uint64_t resent = post_link_resent(p->flow.link);
 	if (exit == CLI_UNKNOWN && post_tally_done(t) == 0 && t->lost == 0)
 		exit = CLI_UNREACHABLE;
-	post_tally_bar(t, 0, true);
+	bar_clear(&t->bar);
 	bool kept = post_tally_end(t);
-	const char *failure = failed ? p->why.text : p->resume && post_resume_failure(p->resume) ? post_resume_failure(p->resume)
-	    : kept ? NULL : t->why.text;
+	const char *failure = failure_of(p, exit, kept);
 	if (p->cli->json)
 		post_tally_as_json(t, resent, exit == CLI_INTERRUPTED, failure);
 	else
@@ -503,12 +247,14 @@ cli_post(struct cli *cli, int argc, char **argv)
 		return cli_say(cli, CLI_FILE, "failed", "out of memory");
 	}
 	p->cli = cli;
-	p->filling = -1;
+	p->flow.tally = &p->tally;
+	p->flow.interrupted = &interrupted;
 	snprintf(beside, sizeof beside, "%s.rejected.csv", strcmp(argv[0], "-") == 0 ? "stdin" : argv[0]);
 	int exit = open_all(p, argv[0]);
 	if (exit == CLI_OK) {
 		sigaction(SIGINT, &stop, NULL);
 		sigaction(SIGTERM, &stop, NULL);
+		p->flow.file = p->file;
 		post_tally_begin(&p->tally, argv[0], path ? path : beside);
 		exit = report(p, run(p));
 	}

@@ -3,22 +3,17 @@
  */
 #include "cmd/post_tally.h"
 #include "cmd/holdfast_page.h"
-#include "net/clock.h"
 
 #include <csv.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define BAR_CELLS 24
-#define BAR_EVERY_US 100000
 
 void
 post_tally_begin(struct post_tally *t, const char *file, const char *rejected_path)
 {
-	*t = (struct post_tally){ .file = file, .rejected_path = rejected_path, .begun_us = (clock_steady_ns() / 1000) };
-	t->bar = isatty(STDERR_FILENO);
+	*t = (struct post_tally){ .file = file, .rejected_path = rejected_path };
+	bar_begin(&t->bar, "rows", true);
 }
 
 bool
@@ -85,36 +80,11 @@ post_tally_done(const struct post_tally *t)
 	return t->applied + t->absorbed + t->duplicate + t->reconciled + t->rejected;
 }
 
-static double
-seconds(const struct post_tally *t)
-{
-	double s = (double)((clock_steady_ns() / 1000) - t->begun_us) / 1e6;
-	return s > 1e-6 ? s : 1e-6;
-}
-
 void
-post_tally_bar(struct post_tally *t, double share, bool last)
+post_tally_bar(struct post_tally *t, double share)
 {
-	char rows[WORDS], rate[WORDS], cells[BAR_CELLS + 1];
-	int64_t now_us = t->bar ? (clock_steady_ns() / 1000) : 0;
-	if (!t->bar || (!last && now_us - t->bar_us < BAR_EVERY_US))
-		return;
-	t->bar_us = now_us;
-	double s = seconds(t), done = (double)post_tally_done(t);
-	words_count(rows, (int64_t)done + (int64_t)t->skipped);
-	words_count(rate, (int64_t)(done / s));
-	if (last) {
-		fputs("\r\033[K", stderr);
-	} else if (share < 0) {
-		fprintf(stderr, "\r\033[K%s rows  %s/s", rows, rate);
-	} else {
-		int full = (int)(share * BAR_CELLS), left = share > 0.001 ? (int)(s / share - s + 0.5) : 0;
-		for (int i = 0; i < BAR_CELLS; i++)
-			cells[i] = i < full ? '#' : '.';
-		cells[BAR_CELLS] = 0;
-		fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s rows  %s/s  %d:%02d to go", cells, share * 100, rows, rate, left / 60, left % 60);
-	}
-	fflush(stderr);
+	uint64_t done = post_tally_done(t);
+	bar_draw(&t->bar, share, done + t->skipped, done);
 }
 
 static void
@@ -129,7 +99,7 @@ void
 post_tally_for_people(const struct post_tally *t, uint64_t resent, bool interrupted)
 {
 	char rows[WORDS], rate[WORDS], note[512], off[WORDS];
-	double s = seconds(t);
+	double s = bar_seconds(&t->bar);
 	uint64_t done = post_tally_done(t);
 	printf("%s%s: %s rows in %.1f s, %s/s\n", t->file, interrupted ? ", interrupted" : "", words_count(rows, (int64_t)done), s,
 	    words_count(rate, (int64_t)((double)done / s)));
@@ -150,7 +120,7 @@ post_tally_for_people(const struct post_tally *t, uint64_t resent, bool interrup
 void
 post_tally_as_json(const struct post_tally *t, uint64_t resent, bool interrupted, const char *failure)
 {
-	double s = seconds(t);
+	double s = bar_seconds(&t->bar);
 	uint64_t done = post_tally_done(t);
 	json_t *codes = json_object();
 	for (int i = 0; i < t->codes_n; i++)

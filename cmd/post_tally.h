@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_CMD_POST_TALLY_H
 #define HOLDFAST_CMD_POST_TALLY_H
 
+#include "cmd/holdfast_bar.h"
 #include "cmd/post_link.h"
 
 #define TALLY_CODES_MAX 40 /* there are fewer codes than that */
@@ -17,8 +18,7 @@ struct post_tally {
 		uint64_t n;
 	} codes[TALLY_CODES_MAX];
 	int codes_n;
-	int64_t begun_us, bar_us;
-	bool bar; /* a terminal looks on */
+	struct bar bar;
 	bool unwritable; /* rejected rows cannot be kept: said once */
 	struct why why;
 };
@@ -31,8 +31,8 @@ void post_tally_rejected(struct post_tally *, uint64_t row, const char *code, co
 uint64_t post_tally_code(const struct post_tally *, const char *code);
 /* Rows that are done with: have an outcome. */
 uint64_t post_tally_done(const struct post_tally *);
-/* share: of the file, 0 to 1, or -1. Draws at most ten times a second, and only for a terminal. */
-void post_tally_bar(struct post_tally *, double share, bool last);
+/* share: of the file, 0 to 1, or -1. */
+void post_tally_bar(struct post_tally *, double share);
 void post_tally_for_people(const struct post_tally *, uint64_t resent, bool interrupted);
 void post_tally_as_json(const struct post_tally *, uint64_t resent, bool interrupted, const char *failure);
 

@@ -106,7 +106,8 @@ stock_up(const char *sku, int qty)
 static void
 help_stands_for_each_subcommand(void)
 {
-	static const char *const name[] = { "status", "ats", "stock", "reserve", "commit", "release", "fulfil", "show", "post", "position",
+	static const char *const name[] = { "status", "ats", "stock", "reserve", "commit", "release", "fulfil", "extend",
+		"pin", "move", "show", "post", "position",
 		"policy", "quarantine", "digest", "doctor" };
 	char usage[64];
 	check_cli(0, "--help");
@@ -155,6 +156,9 @@ a_wrong_command_line_is_told_with_where_the_help_is(void)
 		{ "reserve A L 0", "quantity '0'" },
 		{ "reserve A L 1 --ttl 15", "'15' is no time" },
 		{ "--server nowhere:x ats A L", "no HOST:PORT" },
+		{ "extend r-1 5", "'5' is no time" },
+		{ "pin r-1", "pin cart-1 10m" },
+		{ "move r-1 first L1", "no number of a line" },
 		{ "policy set-safety A L -- -1", "not a whole number" },
 		{ "policy", "policy what?" },
 		{ "quarantine mend", "no 'quarantine mend'" },
@@ -239,6 +243,35 @@ stock_is_posted_held_committed_and_seen(void)
 	check_says(out, "ATS");
 	check_cli(0, "reserve 0042 L1 1");
 	check_says(out, "held cli-");
+}
+
+static void
+a_hold_is_extended_pinned_and_moved(void)
+{
+	stock_up("longer", 5);
+	write_rows("there.csv", "source,n,kind,sku,location,qty\nlonger,2,receipt,longer,L2,5\n");
+	check_cli(0, "post there.csv");
+	check_calm();
+	check_cli(0, "reserve longer L1 2 --id longer-1 --ttl 10m --json");
+	long long first = json_at("expires_at");
+	check_cli(0, "extend longer-1 1h --json");
+	check(json_at("expires_at") >= first + 49 * 60000);
+	check_cli(0, "extend longer-1 5m");
+	check_says(out, "longer-1 now holds until 20");
+	check_cli(0, "pin longer-1 5m");
+	check_says(out, "longer-1 is pinned");
+	check_cli(1, "pin longer-1 5m");
+	check_cli(0, "move longer-1 0 L2");
+	check_says(out, "line 0 of longer-1 is at L2\n");
+	check_cli(0, "move longer-1 0 L2");
+	check_says(out, "again");
+	check_cli(0, "ats longer L1 L2 --json");
+	check_equal(json_at("cells.0.ats"), 5);
+	check_equal(json_at("cells.1.ats"), 3);
+	check_cli(1, "extend longer-1 100h");
+	check_says(err, "--ttl-max-ms");
+	check_cli(1, "extend longer-none 5m --json");
+	check_says(out, "\"not_found\"");
 }
 
 static void
@@ -500,6 +533,7 @@ static const struct check tests[] = {
 	CHECK(no_server_is_told_with_the_way_out),
 	CHECK(the_wrong_port_of_the_right_server_is_named),
 	CHECK(stock_is_posted_held_committed_and_seen),
+	CHECK(a_hold_is_extended_pinned_and_moved),
 	CHECK(what_is_refused_says_what_there_is),
 	CHECK(unknown_skus_and_locations_are_told_apart),
 	CHECK(a_file_posted_again_changes_nothing),

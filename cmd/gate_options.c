@@ -11,11 +11,16 @@
 #define NUMBER(name, arg, field, low, high, otherwise, help) { name, arg, GATE_OPTION_NUMBER, AT(field), low, high, otherwise, help }
 #define FLAG(name, field, help) { name, NULL, GATE_OPTION_FLAG, AT(field), 0, 0, NULL, help }
 
+/* Told from what a person typed by where they stand. */
+static const char events_default[] = "127.0.0.1:7401", push_default[] = "127.0.0.1:7402", feed_default[] = "127.0.0.1:7403";
+
 const struct gate_option gate_option_rows[] = {
 	TEXT("server", "HOST:PORT", server, "127.0.0.1:7400", "the holdfastd to post to; it may be away, messages wait"),
-	TEXT("events", "HOST:PORT", events, "127.0.0.1:7401", "where the nanomsg REP socket listens; port 0: choose one"),
-	TEXT("port-file", "FILE", port_file, NULL, "write 'events=PORT' there when ready"),
-	NUMBER("port-file-fd", "N", port_fd, 0, 65535, NULL, "write the same line to this open descriptor, and close it"),
+	TEXT("events", "HOST:PORT", events, events_default, "nanomsg REP: stock events, each answered when durable; port 0: choose one"),
+	TEXT("push", "HOST:PORT", push, push_default, "nanomsg PULL: stock events, fire and forget; 'off' for none"),
+	TEXT("feed", "HOST:PORT", feed, feed_default, "nanomsg PUB: every change of stock; 'off' for none"),
+	TEXT("port-file", "FILE", port_file, NULL, "gets name=port, a line each, when ready"),
+	NUMBER("port-file-fd", "N", port_fd, 0, 65535, NULL, "write the same to this open descriptor, and close it"),
 	FLAG("die-with-parent", die_with_parent, "stop when the process that started this one ends"),
 	FLAG("help", help, "this page"),
 	FLAG("version", version, "the version"),
@@ -25,6 +30,7 @@ const struct gate_option gate_option_rows[] = {
 const char gate_options_about[] = "takes stock events over nanomsg, posts them to holdfastd, answers when they are durable";
 
 const char gate_options_more[] =
+    "With another --events than the default, --push and --feed are off unless they are given, or chosen too when its port is 0.\n"
     "SIGTERM: takes nothing more, answers what is in flight (5 s at most), exits 0. SIGUSR1: prints the counters.\n"
     "exit: 0 stopped as asked, 1 could not start or go on (a line says why), 2 wrong usage\n";
 
@@ -54,6 +60,18 @@ option_set(struct gate_options *o, const struct gate_option *row, const char *va
 	return 0;
 }
 
+/* Two gates on one machine must not meet at the default ports. */
+static void
+doors_settle(struct gate_options *o)
+{
+	const char *colon = strrchr(o->events, ':');
+	const char *otherwise = colon && strcmp(colon, ":0") == 0 ? "127.0.0.1:0" : "off";
+	if (strcmp(o->events, events_default) == 0)
+		return;
+	o->push = o->push == push_default ? otherwise : o->push;
+	o->feed = o->feed == feed_default ? otherwise : o->feed;
+}
+
 int
 gate_options_read(struct gate_options *o, int argc, char **argv, struct why *why)
 {
@@ -80,6 +98,7 @@ gate_options_read(struct gate_options *o, int argc, char **argv, struct why *why
 		snprintf(why->text, sizeof why->text, "'%.200s' is no option; --help lists them", argv[optind]);
 		return -1;
 	}
+	doors_settle(o);
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #define GATE_VERSION "holdfast-gate 0.1"
 
 struct gate_options {
-	const char *server, *events;
+	const char *server, *events, *push, *feed; /* push, feed: a gate on another port than the default has none unless asked */
 	const char *port_file; /* NULL: none */
 	int64_t port_fd; /* -1: none */
 	bool die_with_parent;

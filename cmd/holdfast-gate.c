@@ -19,7 +19,7 @@ say(const char *line)
 
 /* Whole or not at all: written beside it, then renamed. */
 static int
-port_file_write(const char *file, uint16_t port)
+port_file_write(const char *file, const char *lines)
 {
 	char beside[4096];
 	if (snprintf(beside, sizeof beside, "%s.%ld", file, (long)getpid()) >= (int)sizeof beside) {
@@ -29,7 +29,7 @@ port_file_write(const char *file, uint16_t port)
 	FILE *f = fopen(beside, "w");
 	if (!f)
 		return -1;
-	bool written = fprintf(f, "events=%u\n", port) > 0;
+	bool written = fputs(lines, f) >= 0;
 	written = fclose(f) == 0 && written;
 	if (written && rename(beside, file) == 0)
 		return 0;
@@ -37,21 +37,25 @@ port_file_write(const char *file, uint16_t port)
 	return -1;
 }
 
+/* name=port, a line for each open door. Over the descriptor its closing is the end. */
 static int
-port_say(const struct gate_options *o, uint16_t port)
+ports_say(const struct gate_options *o, const struct gate *gate)
 {
-	char line[32];
-	int n = snprintf(line, sizeof line, "events=%u\n", port);
-	if (o->port_file && port_file_write(o->port_file, port) < 0) {
+	char lines[128];
+	size_t n = 0;
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		if (gate_port(gate, door))
+			n += (size_t)snprintf(lines + n, sizeof lines - n, "%s=%u\n", gate_door_name(door), gate_port(gate, door));
+	if (o->port_file && port_file_write(o->port_file, lines) < 0) {
 		fprintf(stderr, "holdfast-gate: cannot write the port file %s: %s\n", o->port_file, strerror(errno));
 		return -1;
 	}
 	if (o->port_fd < 0)
 		return 0;
-	bool written = write((int)o->port_fd, line, (size_t)n) == n;
+	bool written = write((int)o->port_fd, lines, n) == (ssize_t)n;
 	close((int)o->port_fd);
 	if (!written)
-		fprintf(stderr, "holdfast-gate: nobody reads the port from descriptor %d: %s\n", (int)o->port_fd, strerror(errno));
+		fprintf(stderr, "holdfast-gate: nobody reads the ports from descriptor %d: %s\n", (int)o->port_fd, strerror(errno));
 	return written ? 0 : -1;
 }
 
@@ -72,12 +76,13 @@ main(int argc, char **argv)
 	if (o.die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	signal(SIGPIPE, SIG_IGN);
-	struct gate *gate = gate_open(o.server, o.events, say, &why);
+	struct gate_setup setup = { .server = o.server, .doors = { o.events, o.push, o.feed }, .say = say };
+	struct gate *gate = gate_open(&setup, &why);
 	if (!gate) {
 		say(why.text);
 		return 1;
 	}
-	int result = port_say(&o, gate_port(gate));
+	int result = ports_say(&o, gate);
 	if (result == 0 && (result = gate_run(gate, &why)) < 0)
 		say(why.text);
 	struct gate_counters c;

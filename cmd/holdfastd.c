@@ -62,11 +62,11 @@ port_file_write(const char *path, const struct server_ports *ports)
 	FILE *f = fopen(draft, "w");
 	if (!f)
 		return -1;
-	fprintf(f, "rpc=%u\n", ports->rpc);
-	if (ports->events)
-		fprintf(f, "events=%u\n", ports->events);
-	if (ports->http)
-		fprintf(f, "http=%u\n", ports->http);
+	const char *const names[] = { "rpc", "events", "push", "feed", "http" };
+	const uint16_t numbers[] = { ports->rpc, ports->events, ports->push, ports->feed, ports->http };
+	for (int i = 0; i < 5; i++)
+		if (numbers[i])
+			fprintf(f, "%s=%u\n", names[i], numbers[i]);
 	bool good = !ferror(f);
 	return fclose(f) == 0 && good && rename(draft, path) == 0 ? 0 : -1;
 }

@@ -36,6 +36,8 @@ static const struct option_row rows[] = {
 	TEXT("data", "DIR", data, "data", "the data folder: journal and image; made when missing"),
 	TEXT("listen", "HOST:PORT", listen, "127.0.0.1:7400", "MessagePack-RPC; port 0 chooses one, and makes 0 the default of the others"),
 	TEXT("events", "HOST:PORT", events, "127.0.0.1:7401", "where the gate takes stock events (nanomsg REP)"),
+	TEXT("push", "HOST:PORT", push, "127.0.0.1:7402", "where the gate takes stock events fire and forget (nanomsg PULL); 'off' for none"),
+	TEXT("feed", "HOST:PORT", feed, "127.0.0.1:7403", "where the gate publishes every change of stock (nanomsg PUB); 'off' for none"),
 	TEXT("http", "HOST:PORT", http, "127.0.0.1:7404", "/metrics, /healthz, /readyz; 'off' for none"),
 	TEXT("port-file", "FILE", port_file, "", "gets name=port, a line each, written whole once all are ready"),
 	TEXT("gate", "on|off|PATH", gate, "on", "start and supervise holdfast-gate; on: the one beside this program"),
@@ -74,6 +76,19 @@ static const struct option_row rows[] = {
 	{ "image-copy-ms", "TIME", KIND_MS, AT(image_copy_ms), 1000, 365 * DAY_MS, "1h", "from one copy to the next" },
 };
 #define ROWS (sizeof rows / sizeof *rows)
+
+/* The addresses that --listen's port 0 changes when nobody gave them. */
+static const struct other {
+	const char *name;
+	size_t text, given; /* in struct config */
+	bool may_be_off;
+} others[] = {
+	{ "events", offsetof(struct config, events), offsetof(struct config, given_events), false },
+	{ "push", offsetof(struct config, push), offsetof(struct config, given_push), true },
+	{ "feed", offsetof(struct config, feed), offsetof(struct config, given_feed), true },
+	{ "http", offsetof(struct config, http), offsetof(struct config, given_http), true },
+};
+#define OTHERS (sizeof others / sizeof *others)
 
 /* Dash and underscore are the same, so that a file may say cells_max. */
 static bool
@@ -157,8 +172,8 @@ config_set(struct config *c, const char *name, const char *value, struct why *wh
 		return -1;
 	}
 	strcpy((char *)c + row->offset, value);
-	c->given_events |= strcmp(row->name, "events") == 0;
-	c->given_http |= strcmp(row->name, "http") == 0;
+	for (size_t i = 0; i < OTHERS; i++)
+		*(bool *)((uint8_t *)c + others[i].given) |= strcmp(row->name, others[i].name) == 0;
 	return 0;
 }
 
@@ -268,37 +283,32 @@ flags_read(struct config *c, int argc, char **argv, bool first, struct why *why)
 	return 0;
 }
 
-/* Port 0 in --listen makes 0 the default of the others. */
-static int
-ports_settle(struct config *c, struct why *why)
-{
-	struct address listen, other;
-	if (address_parse(c->listen, "listen", &listen, why) < 0 || address_parse(c->events, "events", &other, why) < 0 ||
-	    (strcmp(c->http, "off") != 0 && address_parse(c->http, "http", &other, why) < 0))
-		return -1;
-	if (listen.port == 0 && !c->given_events)
-		strcpy(c->events, "127.0.0.1:0");
-	if (listen.port == 0 && !c->given_http)
-		strcpy(c->http, "127.0.0.1:0");
-	return 0;
-}
-
 /* There are no tokens yet, so anybody who reaches the server could change stock. */
 static int
-addresses_are_loopback(const struct config *c, struct why *why)
+address_check(const char *text, const char *name, struct address *a, struct why *why)
 {
-	const char *const texts[] = { c->listen, c->events, c->http }, *const names[] = { "listen", "events", "http" };
-	struct address a;
-	for (int i = 0; i < 3; i++) {
-		if (strcmp(texts[i], "off") == 0)
-			continue;
-		if (address_parse(texts[i], names[i], &a, why) < 0)
+	if (address_parse(text, name, a, why) < 0)
+		return -1;
+	if (address_is_loopback(a))
+		return 0;
+	snprintf(why->text, sizeof why->text, "--%s %s is refused: there are no tokens yet, so that anybody who reaches it could change stock; "
+	    "listen on 127.0.0.1", name, a->host);
+	return -1;
+}
+
+/* Port 0 in --listen makes 0 the default of the others. */
+static int
+addresses_settle(struct config *c, struct why *why)
+{
+	struct address listen, other;
+	if (address_check(c->listen, "listen", &listen, why) < 0)
+		return -1;
+	for (size_t i = 0; i < OTHERS; i++) {
+		char *text = (char *)c + others[i].text;
+		if (listen.port == 0 && !*(const bool *)((const uint8_t *)c + others[i].given))
+			strcpy(text, "127.0.0.1:0");
+		if (!(others[i].may_be_off && strcmp(text, "off") == 0) && address_check(text, others[i].name, &other, why) < 0)
 			return -1;
-		if (!address_is_loopback(&a)) {
-			snprintf(why->text, sizeof why->text, "--%s %s is refused: there are no tokens yet, so that anybody who reaches it could "
-			    "change stock; listen on 127.0.0.1", names[i], a.host);
-			return -1;
-		}
 	}
 	return 0;
 }
@@ -326,13 +336,14 @@ config_read(struct config *c, int argc, char **argv, struct why *why)
 		int wrong = config_set(c, rows[i].name, rows[i].otherwise, why);
 		ensure(wrong == 0);
 	}
-	c->given_events = c->given_http = false;
+	for (size_t i = 0; i < OTHERS; i++)
+		*(bool *)((uint8_t *)c + others[i].given) = false;
 	if (flags_read(c, argc, argv, true, why) < 0 || (c->file[0] && file_read(c, why) < 0) ||
 	    flags_read(c, argc, argv, false, why) < 0)
 		return -1;
 	c->engine.value[OPTION_HISTORY_MAX] = c->limits.history_max;
 	c->engine.value[OPTION_FREE_IDS_MAX] = c->limits.free_ids_max;
-	return ports_settle(c, why) < 0 || addresses_are_loopback(c, why) < 0 ? -1 : together(c, why);
+	return addresses_settle(c, why) < 0 ? -1 : together(c, why);
 }
 
 void

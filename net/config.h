@@ -15,6 +15,7 @@
 
 struct config {
 	char data[CONFIG_TEXT_MAX], listen[CONFIG_TEXT_MAX], events[CONFIG_TEXT_MAX], http[CONFIG_TEXT_MAX];
+	char push[CONFIG_TEXT_MAX], feed[CONFIG_TEXT_MAX];
 	char port_file[CONFIG_TEXT_MAX], gate[CONFIG_TEXT_MAX], node[CONFIG_TEXT_MAX], image_copy[CONFIG_TEXT_MAX];
 	uint32_t loops, connections_max;
 	struct engine_limits limits;
@@ -24,7 +25,7 @@ struct config {
 
 	char file[CONFIG_TEXT_MAX]; /* --config; not a key of the file */
 	bool check, help, version; /* what the command line asked for instead of a server */
-	bool given_events, given_http; /* set by anybody: then port 0 of --listen does not change them */
+	bool given_events, given_push, given_feed, given_http; /* set by anybody: then port 0 of --listen does not change them */
 };
 
 /* Defaults, then the file that --config names, then the flags. 0; -1: why names the option or the file's line. */

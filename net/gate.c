@@ -1,13 +1,10 @@
-/* gate.c: the loop: signals, nanomsg's side, the server's side. */
+/* gate.c: the loop: signals, the doors, the server's side. */
 #include "net/gate.h"
 
 #include "net/clock.h"
-#include "net/gate_queue.h"
-#include "net/gate_server.h"
-#include "net/gate_socket.h"
+#include "net/gate_intake.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,124 +13,18 @@
 #include <unistd.h>
 
 struct gate {
-	struct gate_socket socket;
+	struct gate_socket doors[DOOR_COUNT];
+	struct gate_intake intake;
 	struct gate_server server;
 	struct gate_queue queue;
 	int signals_fd;
 	bool stopping;
 	int64_t stop_ms; /* stopping: at the latest then */
 	void (*say)(const char *line);
-	struct gate_counters counters; /* the queue's and the server's own are added by gate_count() */
+	struct gate_counters counters; /* those as of now are filled in by gate_count() */
 };
 
-/* ---- from the server ---- */
-
-static void
-gate_send(struct gate *g, const struct raw_header *header, const struct raw_part *parts, int parts_n)
-{
-	/* Whether nanomsg has a connection for it is not said; a client without an answer asks again. */
-	raw_send(g->socket.socket, header, parts, parts_n);
-}
-
-/* gate_server's reply hook. */
-static bool
-gate_reply(void *context, struct gate_request *request, const struct frame_reply *reply)
-{
-	struct gate *g = context;
-	struct raw_part parts[FRAME_ANSWER_PARTS];
-	uint8_t head[FRAME_REFUSAL_BYTES_MAX];
-	int parts_n = FRAME_ANSWER_PARTS;
-	if (reply->refused && frame_passes(reply->code))
-		return false;
-	if (reply->refused) {
-		parts_n = frame_refusal(head, reply->code, reply->message, reply->detail, parts);
-		g->counters.rejected++;
-	} else {
-		frame_answer(reply, parts);
-		g->counters.answered++;
-	}
-	gate_send(g, &request->header, parts, parts_n);
-	gate_queue_answered(&g->queue, request, parts, parts_n);
-	return true;
-}
-
-/* ---- from nanomsg ---- */
-
-static void
-gate_refuse(struct gate *g, const struct raw_header *header, enum status status, const char *sentence)
-{
-	struct raw_part parts[FRAME_ANSWER_PARTS];
-	uint8_t head[FRAME_REFUSAL_BYTES_MAX];
-	const char *name = status_name(status);
-	struct bytes code = { (const uint8_t *)name, (uint32_t)strlen(name) };
-	struct bytes message = { (const uint8_t *)sentence, (uint32_t)strlen(sentence) };
-	int parts_n = frame_refusal(head, code, message, (struct bytes){ NULL, 0 }, parts);
-	gate_send(g, header, parts, parts_n);
-	g->counters.refused++;
-}
-
-/* Came again: the answer it waits for goes to where it asks from now, or is given once more. */
-static void
-gate_repeat(struct gate *g, struct gate_request *known, const struct raw_header *header)
-{
-	struct raw_part part = { known->answer, known->answer_n };
-	g->counters.repeated++;
-	if (known->state == REQUEST_ANSWERED)
-		gate_send(g, header, &part, 1);
-	else
-		known->header = *header;
-}
-
-/* Owns the message. */
-static void
-gate_take(struct gate *g, const struct raw_header *header, uint8_t *message, size_t n)
-{
-	bool wrap = false;
-	const char *sentence = NULL;
-	g->counters.messages++;
-	g->counters.bytes += n;
-	enum status status = frame_check(message, n, &wrap, &sentence);
-	struct gate_request *known = status == STATUS_OK ? gate_queue_find(&g->queue, header, message, n) : NULL;
-	if (status == STATUS_OK && !known) {
-		gate_queue_add(&g->queue, header, message, n, wrap);
-		return;
-	}
-	if (known)
-		gate_repeat(g, known, header);
-	else
-		gate_refuse(g, header, status, sentence);
-	raw_free(message);
-}
-
-/* 0, or -1: nanomsg broke. */
-static int
-gate_receive(struct gate *g)
-{
-	struct raw_header header;
-	uint8_t *message;
-	size_t n;
-	for (int i = 0; i < GATE_RECEIVE_MAX && !g->stopping && gate_queue_room(&g->queue); i++) {
-		int got = raw_receive(g->socket.socket, &header, &message, &n);
-		if (got <= 0)
-			return got;
-		gate_take(g, &header, message, n);
-	}
-	return 0;
-}
-
 /* ---- signals ---- */
-
-static void
-gate_say_counters(const struct gate *g)
-{
-	struct gate_counters c;
-	char line[512];
-	gate_count(g, &c);
-	snprintf(line, sizeof line, "messages=%" PRIu64 " bytes=%" PRIu64 " answered=%" PRIu64 " refused=%" PRIu64 " rejected=%" PRIu64
-	    " repeated=%" PRIu64 " resent=%" PRIu64 " strays=%" PRIu64 " connects=%" PRIu64 " in_flight=%" PRIu64 " in_flight_bytes=%" PRIu64,
-	    c.messages, c.bytes, c.answered, c.refused, c.rejected, c.repeated, c.resent, c.strays, c.connects, c.in_flight, c.in_flight_bytes);
-	g->say(line);
-}
 
 static void
 gate_signals(struct gate *g, int64_t now_ms)
@@ -141,7 +32,11 @@ gate_signals(struct gate *g, int64_t now_ms)
 	struct signalfd_siginfo signal;
 	while (read(g->signals_fd, &signal, sizeof signal) == (ssize_t)sizeof signal) {
 		if (signal.ssi_signo == SIGUSR1) {
-			gate_say_counters(g);
+			struct gate_counters c;
+			char line[GATE_COUNTERS_LINE_BYTES];
+			gate_count(g, &c);
+			gate_counters_line(&c, line);
+			g->say(line);
 		} else if (!g->stopping) {
 			g->stopping = true;
 			g->stop_ms = now_ms + GATE_STOP_MS;
@@ -164,6 +59,8 @@ signals_open(void)
 
 /* ---- the loop ---- */
 
+enum { POLL_SIGNALS, POLL_EVENTS, POLL_PUSH, POLL_SERVER, POLL_COUNT };
+
 /* Nothing to wait for: all is answered, or the time is over, or nobody is there to answer. */
 static bool
 gate_done(const struct gate *g, int64_t now_ms)
@@ -173,38 +70,43 @@ gate_done(const struct gate *g, int64_t now_ms)
 
 /* How many are ready; 0 also when a signal came in between; -1: errno. */
 static int
-gate_wait(struct gate *g, struct pollfd fds[3])
+gate_wait(struct gate *g, struct pollfd fds[POLL_COUNT])
 {
 	int64_t now_ms = clock_steady_ms(), until_ms;
-	bool listen = !g->stopping && gate_queue_room(&g->queue);
-	fds[0] = (struct pollfd){ .fd = g->signals_fd, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = listen ? g->socket.fd : -1, .events = POLLIN };
-	fds[2] = (struct pollfd){ 0 };
-	fds[2].fd = gate_server_poll(&g->server, now_ms, &fds[2].events, &until_ms);
+	bool listen = !g->stopping && gate_intake_room(&g->intake);
+	fds[POLL_SIGNALS] = (struct pollfd){ .fd = g->signals_fd, .events = POLLIN };
+	fds[POLL_EVENTS] = (struct pollfd){ .fd = listen ? g->doors[DOOR_EVENTS].fd : -1, .events = POLLIN };
+	fds[POLL_PUSH] = (struct pollfd){ .fd = listen ? g->doors[DOOR_PUSH].fd : -1, .events = POLLIN };
+	fds[POLL_SERVER] = (struct pollfd){ 0 };
+	fds[POLL_SERVER].fd = gate_server_poll(&g->server, now_ms, &fds[POLL_SERVER].events, &until_ms);
 	if (g->stopping && g->stop_ms < until_ms)
 		until_ms = g->stop_ms;
 	int64_t wait_ms = until_ms <= now_ms ? 0 : until_ms - now_ms;
-	int ready = poll(fds, 3, until_ms == INT64_MAX ? -1 : wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms);
-	return ready < 0 && errno == EINTR ? 0 : ready;
+	int ready = poll(fds, POLL_COUNT, until_ms == INT64_MAX ? -1 : wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms);
+	if (ready < 0 && errno != EINTR)
+		return -1;
+	if (ready <= 0)
+		for (int i = 0; i < POLL_COUNT; i++)
+			fds[i].revents = 0;
+	return 0;
 }
 
 int
 gate_run(struct gate *g, struct why *why)
 {
-	struct pollfd fds[3];
+	struct pollfd fds[POLL_COUNT];
 	for (;;) {
-		int ready = gate_wait(g, fds);
-		int64_t now_ms = clock_steady_ms();
-		if (ready < 0) {
+		if (gate_wait(g, fds) < 0) {
 			snprintf(why->text, sizeof why->text, "the gate cannot wait for its sockets: %s", strerror(errno));
 			return -1;
 		}
-		gate_server_step(&g->server, ready > 0 ? fds[2].revents : 0, now_ms);
-		if (ready > 0 && fds[0].revents)
+		int64_t now_ms = clock_steady_ms();
+		gate_server_step(&g->server, fds[POLL_SERVER].revents, now_ms);
+		if (fds[POLL_SIGNALS].revents)
 			gate_signals(g, now_ms);
 		if (gate_done(g, now_ms))
 			return 0;
-		if (ready > 0 && fds[1].revents && gate_receive(g) < 0) {
+		if (!g->stopping && (fds[POLL_EVENTS].revents || fds[POLL_PUSH].revents) && gate_intake_receive(&g->intake) < 0) {
 			snprintf(why->text, sizeof why->text, "nanomsg's socket for stock events broke: %s", strerror(errno));
 			return -1;
 		}
@@ -213,46 +115,69 @@ gate_run(struct gate *g, struct why *why)
 
 /* ---- opening and closing ---- */
 
-struct gate *
-gate_open(const char *server, const char *events, void (*say)(const char *line), struct why *why)
+static int
+door_open(struct gate *g, enum gate_door door, const char *text, struct why *why)
 {
-	struct sockaddr_in server_address, events_address;
-	if (gate_address(server, &server_address, why) < 0 || gate_address(events, &events_address, why) < 0)
-		return NULL;
-	struct gate *g = calloc(1, sizeof *g);
-	if (!g || gate_queue_init(&g->queue) < 0) {
+	struct gate_address address;
+	if (strcmp(text, "off") == 0 && door != DOOR_EVENTS)
+		return 0;
+	return gate_address_read(text, &address, why) < 0 ? -1 : gate_socket_open(&g->doors[door], door, &address, why);
+}
+
+static int
+gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
+{
+	struct gate_address server;
+	if (gate_address_read(setup->server, &server, why) < 0)
+		return -1;
+	if (gate_queue_init(&g->queue) < 0) {
 		snprintf(why->text, sizeof why->text, "no memory for the gate's queue");
-		free(g);
-		return NULL;
+		return -1;
 	}
-	gate_server_init(&g->server, &server_address, &g->queue);
-	g->server.reply = gate_reply;
-	g->server.say = g->say = say;
-	g->server.context = g;
-	g->socket.socket = -1;
+	g->intake = (struct gate_intake){ .queue = &g->queue, .events = &g->doors[DOOR_EVENTS], .push = &g->doors[DOOR_PUSH],
+		.counters = &g->counters };
+	gate_server_init(&g->server, &server, &g->queue, &g->counters);
+	g->server.reply = gate_intake_reply;
+	g->server.context = &g->intake;
+	g->server.say = g->say = setup->say;
 	g->signals_fd = signals_open();
-	if (g->signals_fd < 0)
+	if (g->signals_fd < 0) {
 		snprintf(why->text, sizeof why->text, "cannot take signals: %s", strerror(errno));
-	if (g->signals_fd < 0 || gate_socket_open(&g->socket, &events_address, why) < 0) {
-		gate_close(g);
+		return -1;
+	}
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		if (door_open(g, door, setup->doors[door], why) < 0)
+			return -1;
+	return 0;
+}
+
+struct gate *
+gate_open(const struct gate_setup *setup, struct why *why)
+{
+	struct gate *g = calloc(1, sizeof *g);
+	if (!g) {
+		snprintf(why->text, sizeof why->text, "no memory for the gate");
 		return NULL;
 	}
-	return g;
+	g->signals_fd = g->server.fd = -1;
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		g->doors[door] = (struct gate_socket){ .socket = -1, .fd = -1 };
+	if (gate_start(g, setup, why) == 0)
+		return g;
+	gate_close(g);
+	return NULL;
 }
 
 uint16_t
-gate_port(const struct gate *g)
+gate_port(const struct gate *g, enum gate_door door)
 {
-	return g->socket.port;
+	return g->doors[door].port;
 }
 
 void
 gate_count(const struct gate *g, struct gate_counters *counters)
 {
 	*counters = g->counters;
-	counters->resent = g->server.resent;
-	counters->strays = g->server.strays;
-	counters->connects = g->server.connects;
 	counters->in_flight = g->queue.unanswered;
 	counters->in_flight_bytes = g->queue.bytes;
 }
@@ -264,7 +189,8 @@ gate_close(struct gate *g)
 		return;
 	gate_queue_fini(&g->queue);
 	gate_server_fini(&g->server);
-	gate_socket_close(&g->socket);
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		gate_socket_close(&g->doors[door]);
 	if (g->signals_fd >= 0)
 		close(g->signals_fd);
 	free(g);

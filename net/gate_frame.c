@@ -44,7 +44,7 @@ refuse(enum status status, const char **sentence, const char *text)
 }
 
 enum status
-frame_check(const uint8_t *message, size_t n, bool *wrap, const char **sentence)
+frame_check(const uint8_t *message, size_t n, enum frame_form *form, const char **sentence)
 {
 	struct reader r = { message, message + n };
 	uint32_t events = 1;
@@ -53,10 +53,10 @@ frame_check(const uint8_t *message, size_t n, bool *wrap, const char **sentence)
 		return refuse(STATUS_TOO_LARGE, sentence, "the message is longer than 1 MiB: send fewer events in one");
 	if (n == 0 || !(is_map(message[0]) || is_array(message[0])))
 		return refuse(STATUS_BAD_REQUEST, sentence, "a message is one msgpack map (an event) or an array of them");
-	*wrap = is_map(message[0]);
-	if (!*wrap && reader_array(&r, &events) && events > EVENTS_MAX)
+	*form = is_map(message[0]) ? FRAME_POST_ONE : FRAME_POST;
+	if (*form == FRAME_POST && reader_array(&r, &events) && events > EVENTS_MAX)
 		return refuse(STATUS_TOO_LARGE, sentence, "more than 10,000 events in one message");
-	switch (scan_message(message, n, *wrap ? LEVELS_ABOVE_EVENT : LEVELS_ABOVE_LIST, &end)) {
+	switch (scan_message(message, n, *form == FRAME_POST_ONE ? LEVELS_ABOVE_EVENT : LEVELS_ABOVE_LIST, &end)) {
 	case SCAN_WHOLE:
 		if (end != n)
 			return refuse(STATUS_BAD_REQUEST, sentence, "bytes follow the message's msgpack object");
@@ -75,13 +75,13 @@ frame_check(const uint8_t *message, size_t n, bool *wrap, const char **sentence)
 }
 
 uint32_t
-frame_head(uint8_t head[FRAME_HEAD_BYTES_MAX], uint32_t msgid, bool wrap)
+frame_head(uint8_t head[FRAME_HEAD_BYTES_MAX], uint32_t msgid, enum frame_form form)
 {
 	const uint8_t bytes[] = { 0x94, 0x00, 0xce, msgid >> 24, msgid >> 16 & 255, msgid >> 8 & 255, msgid & 255, 0xa4, 'p', 'o', 's', 't', 0x91,
 		0x91 };
 	_Static_assert(sizeof bytes <= FRAME_HEAD_BYTES_MAX, "the head fits");
 	memcpy(head, bytes, sizeof bytes);
-	return sizeof bytes - !wrap;
+	return sizeof bytes - (form == FRAME_POST);
 }
 
 /* ---- replies ---- */
@@ -128,24 +128,6 @@ error_read(struct reader *r, struct frame_reply *reply)
 	return reply->detail.n > 0 && reader_nil(r);
 }
 
-static bool
-result_read(struct reader *r, struct frame_reply *reply)
-{
-	uint32_t n;
-	int64_t seq;
-	struct reader peek;
-	if (!reader_array(r, &n) || n != 2)
-		return false;
-	peek = *r;
-	if (!reader_int(&peek, &seq))
-		return false;
-	reply->seq = object(r);
-	if (r->at == r->end || !is_array(*r->at))
-		return false;
-	reply->outcomes = object(r);
-	return reply->outcomes.n > 0;
-}
-
 bool
 frame_reply_read(const uint8_t *bytes, size_t n, struct frame_reply *reply)
 {
@@ -157,8 +139,28 @@ frame_reply_read(const uint8_t *bytes, size_t n, struct frame_reply *reply)
 	if (!reader_array(&r, &members) || members != 4 || !reader_int_in(&r, 1, 1, &kind) || !reader_int_in(&r, 0, UINT32_MAX, &msgid))
 		return false;
 	reply->msgid = (uint32_t)msgid;
-	bool fine = reader_nil(&r) ? result_read(&r, reply) : error_read(&r, reply);
-	return fine && r.at == r.end;
+	if (!reader_nil(&r))
+		return error_read(&r, reply) && r.at == r.end;
+	reply->result = object(&r);
+	return reply->result.n > 0 && r.at == r.end;
+}
+
+bool
+frame_outcomes_read(struct bytes result, struct frame_outcomes *o)
+{
+	struct reader r = { result.at, result.at + result.n }, peek;
+	uint32_t n;
+	int64_t seq;
+	if (!reader_array(&r, &n) || n != 2)
+		return false;
+	peek = r;
+	if (!reader_int(&peek, &seq))
+		return false;
+	o->seq = object(&r);
+	if (r.at == r.end || !is_array(*r.at))
+		return false;
+	o->outcomes = object(&r);
+	return o->outcomes.n > 0;
 }
 
 bool
@@ -176,13 +178,13 @@ frame_passes(struct bytes code)
 /* ---- answers ---- */
 
 void
-frame_answer(const struct frame_reply *reply, struct raw_part parts[FRAME_ANSWER_PARTS])
+frame_answer(const struct frame_outcomes *o, struct raw_part parts[FRAME_ANSWER_PARTS])
 {
 	static const char seq[] = "\x82\xa3seq", outcomes[] = "\xa8outcomes";
 	parts[0] = (struct raw_part){ seq, TEXT_BYTES(seq) };
-	parts[1] = (struct raw_part){ reply->seq.at, reply->seq.n };
+	parts[1] = (struct raw_part){ o->seq.at, o->seq.n };
 	parts[2] = (struct raw_part){ outcomes, TEXT_BYTES(outcomes) };
-	parts[3] = (struct raw_part){ reply->outcomes.at, reply->outcomes.n };
+	parts[3] = (struct raw_part){ o->outcomes.at, o->outcomes.n };
 }
 
 static uint8_t *

@@ -18,32 +18,42 @@
 #define FRAME_REFUSAL_BYTES_MAX 512 /* besides the detail */
 #define FRAME_MESSAGE_BYTES_MAX 256 /* of an error's message; what is longer is cut */
 
-/*
- * May this message be posted? STATUS_OK, or STATUS_BAD_REQUEST or STATUS_TOO_LARGE with a sentence for people. *wrap: it is one
- * event and needs an array around it.
- */
-enum status frame_check(const uint8_t *message, size_t n, bool *wrap, const char **sentence);
+/* What a request to the server looks like: the body that came in, and what stands around it. */
+enum frame_form {
+	FRAME_POST, /* the body is an array of events */
+	FRAME_POST_ONE, /* one event: an array goes around it */
+};
 
-/* Writes what stands before the message in its request; the message is the request's end. Returns the length. */
-uint32_t frame_head(uint8_t head[FRAME_HEAD_BYTES_MAX], uint32_t msgid, bool wrap);
+/* May this message be posted? STATUS_OK and its form, or STATUS_BAD_REQUEST or STATUS_TOO_LARGE with a sentence for people. */
+enum status frame_check(const uint8_t *message, size_t n, enum frame_form *form, const char **sentence);
+
+/* Writes what stands before the body in its request; the body is the request's end. Returns the length. */
+uint32_t frame_head(uint8_t head[FRAME_HEAD_BYTES_MAX], uint32_t msgid, enum frame_form form);
 
 struct frame_reply {
 	uint32_t msgid;
 	bool refused;
-	struct bytes seq, outcomes; /* refused false: whole msgpack objects, borrowed from the reply */
+	struct bytes result; /* refused false: one whole msgpack object, borrowed from the reply */
 	struct bytes code, message; /* refused true: texts; detail one msgpack map */
 	struct bytes detail;
 	int64_t retry_after_ms; /* from the detail; -1: not said */
 };
 
-/* False: the bytes, one whole msgpack object, are not an answer to a `post`. */
+/* False: the bytes, one whole msgpack object, are no reply of MessagePack-RPC. */
 bool frame_reply_read(const uint8_t *bytes, size_t n, struct frame_reply *);
 
 /* Is this an error that passes, so that the same message is posted again later? */
 bool frame_passes(struct bytes code);
 
+struct frame_outcomes {
+	struct bytes seq, outcomes; /* whole msgpack objects: an integer, an array */
+};
+
+/* False: the result is not that of a `post`. */
+bool frame_outcomes_read(struct bytes result, struct frame_outcomes *);
+
 /* The answer to an accepted message, in parts that borrow from the reply. */
-void frame_answer(const struct frame_reply *, struct raw_part parts[FRAME_ANSWER_PARTS]);
+void frame_answer(const struct frame_outcomes *, struct raw_part parts[FRAME_ANSWER_PARTS]);
 
 /* The answer to a refused message: fills head[] and parts; a detail of {NULL, 0} is written as an empty map. Returns the parts. */
 int frame_refusal(uint8_t head[FRAME_REFUSAL_BYTES_MAX], struct bytes code, struct bytes message, struct bytes detail,

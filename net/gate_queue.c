@@ -40,13 +40,13 @@ gate_queue_room(const struct gate_queue *q)
 
 /* Of the request's own number (the header's last word; devices on the way do not change it) and the message. */
 static uint64_t
-digest_of(const struct raw_header *header, const uint8_t *message, size_t n)
+digest_of(const struct gate_message *m)
 {
 	uint32_t word = 0;
-	if (header->n >= WORD_BYTES)
-		memcpy(&word, header->at + header->n - WORD_BYTES, WORD_BYTES);
-	uint64_t h = hash_bytes((struct bytes){ message, (uint32_t)n });
-	return h ^ hash_pair(word, (uint32_t)n);
+	if (m->header.n >= WORD_BYTES)
+		memcpy(&word, m->header.at + m->header.n - WORD_BYTES, WORD_BYTES);
+	uint64_t h = hash_bytes((struct bytes){ m->at, (uint32_t)m->n });
+	return h ^ hash_pair(word, (uint32_t)m->n);
 }
 
 /* Only what was answered is ever forgotten: kept stays behind first. */
@@ -62,20 +62,23 @@ forget_oldest(struct gate_queue *q)
 }
 
 void
-gate_queue_add(struct gate_queue *q, const struct raw_header *header, uint8_t *message, size_t n, bool wrap)
+gate_queue_add(struct gate_queue *q, const struct gate_message *m, enum frame_form form)
 {
 	ensure(gate_queue_room(q));
 	if (q->next - q->kept == GATE_SLOTS)
 		forget_oldest(q);
 	struct gate_request *r = gate_queue_at(q, q->next);
-	uint64_t digest = digest_of(header, message, n);
-	uint64_t *bucket = &q->buckets[digest % GATE_SLOTS];
-	*r = (struct gate_request){ .state = REQUEST_QUEUED, .header = *header, .digest = digest, .next_alike = *bucket, .message = message,
-		.n = n };
-	r->head_n = frame_head(r->head, (uint32_t)q->next, wrap);
-	*bucket = ++q->next;
+	*r = (struct gate_request){ .state = REQUEST_QUEUED, .origin = m->origin, .header = m->header, .message = m->at, .n = m->n };
+	r->head_n = frame_head(r->head, (uint32_t)q->next, form);
+	q->next++;
 	q->unanswered++;
-	q->bytes += n;
+	q->bytes += m->n;
+	if (m->header.n == 0)
+		return;
+	r->digest = digest_of(m);
+	uint64_t *bucket = &q->buckets[r->digest % GATE_SLOTS];
+	r->next_alike = *bucket;
+	*bucket = q->next;
 }
 
 static bool
@@ -85,15 +88,17 @@ same_connection(const struct raw_header *a, const struct raw_header *b)
 }
 
 struct gate_request *
-gate_queue_find(struct gate_queue *q, const struct raw_header *header, const uint8_t *message, size_t n)
+gate_queue_find(struct gate_queue *q, const struct gate_message *m)
 {
-	uint64_t digest = digest_of(header, message, n);
+	if (m->header.n == 0)
+		return NULL;
+	uint64_t digest = digest_of(m);
 	uint64_t link = q->buckets[digest % GATE_SLOTS];
 	while (link > q->kept) {
 		struct gate_request *r = gate_queue_at(q, link - 1);
-		if (r->digest == digest && r->state != REQUEST_ANSWERED && r->n == n && memcmp(r->message, message, n) == 0)
+		if (r->digest == digest && r->state != REQUEST_ANSWERED && r->n == m->n && memcmp(r->message, m->at, m->n) == 0)
 			return r;
-		if (r->digest == digest && r->answer && same_connection(&r->header, header))
+		if (r->digest == digest && r->answer && same_connection(&r->header, &m->header))
 			return r;
 		link = r->next_alike;
 	}
@@ -117,7 +122,7 @@ answer_keep(struct gate_queue *q, struct gate_request *r, const struct raw_part 
 	size_t n = 0, at = 0;
 	for (int i = 0; i < parts_n; i++)
 		n += parts[i].n;
-	r->answer = n <= GATE_KEPT_BYTES_MAX / 4 ? malloc(n) : NULL;
+	r->answer = n > 0 && n <= GATE_KEPT_BYTES_MAX / 4 ? malloc(n) : NULL;
 	if (!r->answer)
 		return;
 	for (int i = 0; i < parts_n; at += parts[i++].n)

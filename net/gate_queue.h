@@ -27,14 +27,29 @@
 
 enum gate_request_state { REQUEST_QUEUED, REQUEST_SENT, REQUEST_ANSWERED };
 
+/* Where a message came from: this decides what becomes of the server's reply to it (gate_intake.c). */
+enum gate_origin {
+	ORIGIN_EVENTS, /* over REP: answered */
+	ORIGIN_PUSH, /* over PULL: nobody waits */
+};
+
+/* One message on its way in. */
+struct gate_message {
+	enum gate_origin origin;
+	struct raw_header header; /* whom to answer; n 0: nobody */
+	uint8_t *at; /* owned: from raw_receive() */
+	size_t n;
+};
+
 struct gate_request {
 	enum gate_request_state state;
+	enum gate_origin origin;
 	struct raw_header header;
 	uint64_t digest; /* of the request number and the message */
 	uint64_t next_alike; /* the next older number in the same bucket + 1; 0: none */
 	uint32_t head_n; /* QUEUED, SENT: what stands before the message in its request to the server */
 	uint8_t head[FRAME_HEAD_BYTES_MAX];
-	uint8_t *message; /* QUEUED, SENT: owned, from raw_receive() */
+	uint8_t *message; /* QUEUED, SENT: owned, as it came */
 	size_t n;
 	uint8_t *answer; /* ANSWERED: owned, malloc; NULL: none kept */
 	size_t answer_n;
@@ -60,16 +75,16 @@ gate_queue_at(struct gate_queue *q, uint64_t number)
 
 /* May another message be taken? */
 bool gate_queue_room(const struct gate_queue *);
-/* Keeps the message (from raw_receive()) as QUEUED; needs room. The kept answers give way. */
-void gate_queue_add(struct gate_queue *, const struct raw_header *, uint8_t *message, size_t n, bool wrap);
+/* Keeps the message as QUEUED; needs room. The kept answers give way. */
+void gate_queue_add(struct gate_queue *, const struct gate_message *, enum frame_form form);
 /*
  * The same request, when it is here already: unanswered (its answer will now go to this header) or answered on this connection
- * (its answer is kept). NULL: it is new.
+ * (its answer is kept). NULL: it is new, or nobody waits for its answer.
  */
-struct gate_request *gate_queue_find(struct gate_queue *, const struct raw_header *, const uint8_t *message, size_t n);
+struct gate_request *gate_queue_find(struct gate_queue *, const struct gate_message *);
 /* The unanswered request a reply of the server belongs to, and its number; NULL: none, or it was not sent. */
 struct gate_request *gate_queue_sent(struct gate_queue *, uint32_t msgid, uint64_t *number);
-/* Keeps the answer (copied) when memory and bounds allow, frees the message. */
+/* Keeps the answer (copied) when memory and bounds allow and there is one (parts_n > 0), frees the message. */
 void gate_queue_answered(struct gate_queue *, struct gate_request *, const struct raw_part *, int parts_n);
 
 #endif

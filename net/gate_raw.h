@@ -1,5 +1,6 @@
 /*
  * gate_raw.h: whole messages in and out of a raw nanomsg socket (AF_SP_RAW), with the routing header that the plain sockets hide.
+ * A PULL socket may be received from just so.
  *
  * A header is a stack of big-endian words: at the replying side first the key of the connection it came by (which nanomsg
  * puts in front), then one per device on the way, last the request's own number with the top bit set. A reply goes out with the
@@ -16,7 +17,7 @@
 #define RAW_PARTS_MAX 8
 
 struct raw_header {
-	uint32_t n;
+	uint32_t n; /* 0: came over a socket whose messages have none (PULL): nobody waits for an answer */
 	uint8_t at[RAW_HEADER_BYTES_MAX];
 };
 

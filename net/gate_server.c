@@ -1,8 +1,8 @@
 /* gate_server.c: see gate_server.h for the states. */
 #include "net/gate_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -16,11 +16,12 @@
 #define WRITES_MAX 16
 
 void
-gate_server_init(struct gate_server *s, const struct sockaddr_in *address, struct gate_queue *queue)
+gate_server_init(struct gate_server *s, const struct gate_address *address, struct gate_queue *queue, struct gate_counters *counters)
 {
 	memset(s, 0, sizeof *s);
 	s->address = *address;
 	s->queue = queue;
+	s->counters = counters;
 	s->fd = -1;
 	s->backoff_ms = SERVER_BACKOFF_MS;
 	s->in.limit = SERVER_REPLY_BYTES_MAX + READ_BYTES;
@@ -41,10 +42,10 @@ gate_server_fini(struct gate_server *s)
 __attribute__((format(printf, 2, 3))) static void
 server_say(const struct gate_server *s, const char *format, ...)
 {
-	char line[256], host[INET_ADDRSTRLEN];
+	char line[256], address[GATE_ADDRESS_TEXT_BYTES];
 	va_list args;
-	inet_ntop(AF_INET, &s->address.sin_addr, host, sizeof host);
-	int n = snprintf(line, sizeof line, "server %s:%u: ", host, ntohs(s->address.sin_port));
+	gate_address_text(&s->address, address);
+	int n = snprintf(line, sizeof line, "server %s: ", address);
 	va_start(args, format);
 	vsnprintf(line + n, sizeof line - (size_t)n, format, args);
 	va_end(args);
@@ -75,7 +76,7 @@ server_lost(struct gate_server *s, const char *what, int64_t now_ms)
 	for (uint64_t i = q->first; i < q->next; i++)
 		if (gate_queue_at(q, i)->state == REQUEST_SENT) {
 			gate_queue_at(q, i)->state = REQUEST_QUEUED;
-			s->resent++;
+			s->counters->resent++;
 		}
 }
 
@@ -84,20 +85,22 @@ server_up(struct gate_server *s, int64_t now_ms)
 {
 	s->state = SERVER_UP;
 	s->heard_ms = now_ms;
-	s->connects++;
+	s->counters->connects++;
 }
 
 static void
 server_call(struct gate_server *s, int64_t now_ms)
 {
+	struct sockaddr_storage address;
+	socklen_t address_n = gate_address_socket(&s->address, &address);
 	int on = 1;
-	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0) {
 		server_lost(s, strerror(errno), now_ms);
 		return;
 	}
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (connect(s->fd, (const struct sockaddr *)&s->address, sizeof s->address) == 0) {
+	if (connect(s->fd, (struct sockaddr *)&address, address_n) == 0) {
 		server_up(s, now_ms);
 		return;
 	}
@@ -140,17 +143,20 @@ server_reply(struct gate_server *s, const uint8_t *bytes, size_t n, int64_t now_
 		return false;
 	struct gate_request *request = gate_queue_sent(s->queue, reply.msgid, &number);
 	if (!request) {
-		s->strays++;
+		s->counters->strays++;
 		return true;
 	}
+	enum server_use use = s->reply(s->context, request, &reply);
+	if (use == SERVER_WRONG)
+		return false;
 	if (s->said)
 		server_say(s, "answers");
 	s->said = false;
 	s->backoff_ms = SERVER_BACKOFF_MS;
-	if (s->reply(s->context, request, &reply))
+	if (use == SERVER_USED)
 		return true;
 	request->state = REQUEST_QUEUED;
-	s->resent++;
+	s->counters->resent++;
 	s->cursor = number < s->cursor ? number : s->cursor;
 	s->pause_ms = now_ms + wait_ms(&reply);
 	return true;

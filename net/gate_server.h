@@ -13,10 +13,10 @@
 #define HOLDFAST_NET_GATE_SERVER_H
 
 #include "net/buffer.h"
+#include "net/gate_address.h"
+#include "net/gate_counters.h"
 #include "net/gate_queue.h"
 #include "net/scanner.h"
-
-#include <netinet/in.h>
 
 #define SERVER_BACKOFF_MS 20 /* first wait after a lost connection; doubled up to: */
 #define SERVER_BACKOFF_MS_MAX 1000
@@ -29,11 +29,18 @@
 
 enum server_state { SERVER_AWAY, SERVER_CALLING, SERVER_UP };
 
+/* What became of a reply. */
+enum server_use {
+	SERVER_USED, /* the request is done with */
+	SERVER_LATER, /* a refusal for now: the request stays and is sent again */
+	SERVER_WRONG, /* no reply to such a request: the connection is given up */
+};
+
 struct gate_server {
-	struct sockaddr_in address;
+	struct gate_address address;
 	struct gate_queue *queue;
-	/* Takes each reply; returns false when it was a refusal for now and the request stays. */
-	bool (*reply)(void *context, struct gate_request *, const struct frame_reply *);
+	/* Takes each reply. */
+	enum server_use (*reply)(void *context, struct gate_request *, const struct frame_reply *);
 	void (*say)(const char *line); /* one line for people when the connection comes or goes */
 	void *context;
 
@@ -49,10 +56,10 @@ struct gate_server {
 	size_t written; /* ... so many bytes of it; 0: none */
 	struct buffer in;
 	struct scanner scanner;
-	uint64_t connects, resent, strays; /* counters */
+	struct gate_counters *counters; /* connects, resent, strays */
 };
 
-void gate_server_init(struct gate_server *, const struct sockaddr_in *, struct gate_queue *);
+void gate_server_init(struct gate_server *, const struct gate_address *, struct gate_queue *, struct gate_counters *);
 void gate_server_fini(struct gate_server *);
 
 /* What to poll for (fd -1: nothing) and until when at the latest (INT64_MAX: no limit). */

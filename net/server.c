@@ -20,11 +20,12 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_BESIDE 64 /* what is open beside connections */
+#define ADDRESS_TEXT_BYTES 96
 
 struct server {
 	const struct config *config;
 	const struct server_calls *calls;
-	struct address listen, events, http_at;
+	struct address listen, http_at;
 	struct host_options host_options;
 	struct host *host;
 	struct service service;
@@ -112,6 +113,9 @@ server_figures(void *context, figure_fn *each, void *to)
 	each(to, "connections", "open connections", false, atomic_load_explicit(&s->connections_open, memory_order_relaxed));
 	each(to, "gate_up", "1: the gate takes events", false, supervisor_up(s->gate));
 	each(to, "gate_starts", "times the gate was started", true, supervisor_starts(s->gate));
+	each(to, "gate_port_events", "port of the gate's REP socket; 0: none", false, s->ports.events);
+	each(to, "gate_port_push", "port of the gate's PULL socket; 0: none", false, s->ports.push);
+	each(to, "gate_port_feed", "port of the gate's PUB socket; 0: none", false, s->ports.feed);
 	for (enum counter c = 0; c < COUNTER_COUNT; c++)
 		each(to, counter_name(c), counter_help(c), true, counter_sum(s, c));
 }
@@ -214,8 +218,7 @@ addresses_read(struct server *s)
 {
 	const struct config *c = s->config;
 	bool http = strcmp(c->http, "off") != 0;
-	if (address_parse(c->listen, "listen", &s->listen, &s->why) < 0 || address_parse(c->events, "events", &s->events, &s->why) < 0 ||
-	    (http && address_parse(c->http, "http", &s->http_at, &s->why) < 0))
+	if (address_parse(c->listen, "listen", &s->listen, &s->why) < 0 || (http && address_parse(c->http, "http", &s->http_at, &s->why) < 0))
 		return -1;
 	return 0;
 }
@@ -294,22 +297,34 @@ loops_make(struct server *s)
 	return 0;
 }
 
+/* "HOST:PORT", or "off" when there is no port. */
+static const char *
+place(char text[ADDRESS_TEXT_BYTES], const char *host, uint16_t port)
+{
+	if (port == 0)
+		return "off";
+	snprintf(text, ADDRESS_TEXT_BYTES, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+	return text;
+}
+
 static void
-ready(void *context, uint16_t events_port)
+ready(void *context, const struct supervisor_setup *gate)
 {
 	struct server *s = context;
-	char events[96] = "off", http[96] = "off";
-	s->ports.events = events_port;
-	if (events_port)
-		snprintf(events, sizeof events, "%s:%u", s->events.host, events_port);
-	if (s->ports.http)
-		snprintf(http, sizeof http, "%s:%u", s->http_at.host, s->ports.http);
+	char rpc[ADDRESS_TEXT_BYTES], http[ADDRESS_TEXT_BYTES], doors[SUPERVISOR_DOORS][ADDRESS_TEXT_BYTES];
+	s->ports.events = gate->doors[SUPERVISOR_EVENTS].port;
+	s->ports.push = gate->doors[SUPERVISOR_PUSH].port;
+	s->ports.feed = gate->doors[SUPERVISOR_FEED].port;
 	if (s->calls->ready(s->calls->context, &s->ports, &s->why) < 0) {
 		s->not_started = true;
 		drain(s, DRAIN_FINISH);
 		return;
 	}
-	say(s, "ready: rpc %s:%u, http %s, events %s, data %s, position %llu", s->listen.host, s->ports.rpc, http, events, s->config->data,
+	const char *at[SUPERVISOR_DOORS];
+	for (int i = 0; i < SUPERVISOR_DOORS; i++)
+		at[i] = place(doors[i], gate->doors[i].host, gate->doors[i].port);
+	say(s, "ready: rpc %s, http %s, events %s, push %s, feed %s, data %s, position %llu", place(rpc, s->listen.host, s->ports.rpc),
+	    place(http, s->http_at.host, s->ports.http), at[SUPERVISOR_EVENTS], at[SUPERVISOR_PUSH], at[SUPERVISOR_FEED], s->config->data,
 	    (unsigned long long)engine_seq(host_engine(s->host)));
 }
 
@@ -329,9 +344,35 @@ gate_program(const struct config *c, char *path, size_t n)
 }
 
 static int
+gate_open(struct server *s)
+{
+	const char *const texts[SUPERVISOR_DOORS] = { s->config->events, s->config->push, s->config->feed };
+	const char *const names[SUPERVISOR_DOORS] = { "events", "push", "feed" };
+	char program[512], server[ADDRESS_TEXT_BYTES];
+	struct supervisor_setup setup = { .program = program, .ready = ready, .context = s };
+	struct address a;
+	if (strcmp(s->config->gate, "off") == 0) {
+		ready(s, &setup);
+		return s->not_started ? -1 : 0;
+	}
+	for (int i = 0; i < SUPERVISOR_DOORS; i++) {
+		setup.doors[i].off = strcmp(texts[i], "off") == 0;
+		if (setup.doors[i].off)
+			continue;
+		if (address_parse(texts[i], names[i], &a, &s->why) < 0)
+			return -1;
+		snprintf(setup.doors[i].host, sizeof setup.doors[i].host, "%s", a.host);
+		setup.doors[i].port = a.port;
+	}
+	gate_program(s->config, program, sizeof program);
+	setup.server = place(server, s->listen.host, s->ports.rpc);
+	s->gate = supervisor_open(&s->loops[0], &setup, &s->why);
+	return s->gate ? 0 : -1;
+}
+
+static int
 doors_open(struct server *s)
 {
-	char program[512], address[96];
 	struct http_calls http = { .not_ready = not_ready, .figures = server_figures, .context = s };
 	s->listener = listener_open(s->loops, s->loops_n, &s->listen, s->config->connections_max, &s->why);
 	if (!s->listener)
@@ -343,14 +384,7 @@ doors_open(struct server *s)
 			return -1;
 		s->ports.http = http_port(s->http);
 	}
-	if (strcmp(s->config->gate, "off") == 0) {
-		ready(s, 0);
-		return s->not_started ? -1 : 0;
-	}
-	gate_program(s->config, program, sizeof program);
-	snprintf(address, sizeof address, strchr(s->listen.host, ':') ? "[%s]:%u" : "%s:%u", s->listen.host, s->ports.rpc);
-	s->gate = supervisor_open(&s->loops[0], program, address, s->events.host, s->events.port, ready, s, &s->why);
-	return s->gate ? 0 : -1;
+	return gate_open(s);
 }
 
 static void *

@@ -16,7 +16,7 @@
 enum server_end { SERVER_STOPPED = 0, SERVER_NOT_STARTED = 1, SERVER_USAGE = 2, SERVER_JOURNAL_FAILED = 3, SERVER_IMAGE_FAILED = 4 };
 
 struct server_ports {
-	uint16_t rpc, events, http; /* 0: not offered */
+	uint16_t rpc, events, push, feed, http; /* 0: not offered */
 };
 
 /* What the program does for it: showing lines and progress, writing the port file. */

@@ -20,16 +20,14 @@ extern char **environ;
 
 struct supervisor {
 	struct loop *loop;
-	char program[512], server[96], host[64];
-	uint16_t port;
-	void (*ready)(void *context, uint16_t port);
-	void *context;
+	struct supervisor_setup setup; /* with the ports, once they are known (SUP2); its texts are the two below */
+	char program[512], server[96];
 	bool told;
 	pid_t pid; /* 0: down */
 	int port_fd, life_fd; /* reading ends; -1 */
 	struct event *port_event, *life_event, *pause_event;
-	char line[64];
-	size_t line_n;
+	char lines[128]; /* what it said of its ports so far */
+	size_t lines_n;
 	int64_t started_ms, pause_ms;
 	uint64_t starts;
 	bool up, stopping;
@@ -60,13 +58,16 @@ pause_over(int none, short what, void *arg)
 	gate_start(s);
 }
 
+/* A gate that had come up is back soon; one that does not come up at all (its port is taken) is tried more and more seldom. */
 static void
 start_later(struct supervisor *s)
 {
-	if (clock_steady_ms() - s->started_ms > GATE_YOUNG_MS || s->pause_ms == 0)
+	int64_t most_ms = s->up ? GATE_PAUSE_MS_MAX : GATE_PAUSE_MS_FAILED_MAX;
+	if (s->pause_ms == 0 || (s->up && clock_steady_ms() - s->started_ms > GATE_YOUNG_MS))
 		s->pause_ms = GATE_PAUSE_MS_MIN;
 	else
-		s->pause_ms = s->pause_ms * 2 > GATE_PAUSE_MS_MAX ? GATE_PAUSE_MS_MAX : s->pause_ms * 2;
+		s->pause_ms = s->pause_ms * 2 > most_ms ? most_ms : s->pause_ms * 2;
+	s->up = false;
 	s->pause_event = loop_after(s->loop, s->pause_ms, pause_over, s);
 }
 
@@ -76,7 +77,7 @@ stop_ended(struct supervisor *s)
 	void (*ended)(void *) = s->ended;
 	s->ended = NULL;
 	if (ended)
-		ended(s->context);
+		ended(s->setup.context);
 }
 
 static void
@@ -109,9 +110,9 @@ gate_ended(int fd, short what, void *arg)
 	kill(s->pid, SIGKILL); /* it may only have closed its descriptors; SUP1 */
 	waitpid(s->pid, &status, 0);
 	s->pid = 0;
-	s->up = false;
 	watches_end(s);
 	if (s->stopping) {
+		s->up = false;
 		stop_ended(s);
 		return;
 	}
@@ -122,39 +123,71 @@ gate_ended(int fd, short what, void *arg)
 	start_later(s);
 }
 
+static const char *const door_names[SUPERVISOR_DOORS] = { "events", "push", "feed" };
+
+/* The port of the line "name=port"; 0: no such line. */
+static uint16_t
+port_of(const char *lines, const char *name)
+{
+	size_t n = strlen(name);
+	for (const char *at = lines; at; at = strchr(at, '\n')) {
+		at += *at == '\n';
+		if (strncmp(at, name, n) == 0 && at[n] == '=')
+			return (uint16_t)strtoul(at + n + 1, NULL, 10);
+	}
+	return 0;
+}
+
+/* It has closed its end: these are all. False: it ends, or is of no use; the life pipe tells. */
+static bool
+ports_take(struct supervisor *s)
+{
+	uint16_t ports[SUPERVISOR_DOORS];
+	s->lines[s->lines_n] = 0;
+	for (int i = 0; i < SUPERVISOR_DOORS; i++) {
+		ports[i] = port_of(s->lines, door_names[i]);
+		if (ports[i] == 0 && !s->setup.doors[i].off)
+			return false;
+	}
+	for (int i = 0; i < SUPERVISOR_DOORS; i++)
+		s->setup.doors[i].port = ports[i];
+	return true;
+}
+
 static void
-port_said(int fd, short what, void *arg)
+ports_said(int fd, short what, void *arg)
 {
 	struct supervisor *s = arg;
-	unsigned port;
-	ssize_t n = read(fd, s->line + s->line_n, sizeof s->line - 1 - s->line_n);
-	if (n > 0)
-		s->line[s->line_n += (size_t)n] = 0;
-	bool whole = memchr(s->line, '\n', s->line_n) != NULL;
-	if (n > 0 && !whole && s->line_n < sizeof s->line - 1)
+	ssize_t n = read(fd, s->lines + s->lines_n, sizeof s->lines - 1 - s->lines_n);
+	if (n > 0) {
+		s->lines_n += (size_t)n;
 		return;
+	}
 	loop_unwatch(s->port_event);
 	s->port_event = NULL;
-	if (!whole || sscanf(s->line, "events=%u", &port) != 1 || port == 0 || port > 65535)
-		return; /* it ends, or is of no use: the life pipe tells */
-	s->up = true;
-	s->port = (uint16_t)port;
-	if (!s->told)
-		s->ready(s->context, s->port);
+	s->up = ports_take(s);
+	if (!s->up || s->told)
+		return;
 	s->told = true;
+	s->setup.ready(s->setup.context, &s->setup);
 }
 
 /* The child gets the two writing ends under fixed numbers and nothing else of ours (all else is close-on-exec). */
 static int
 gate_spawn(struct supervisor *s, int port_end, int life_end)
 {
-	char events[96], fd_text[8];
+	char doors[SUPERVISOR_DOORS][96], fd_text[8];
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	sigset_t none, defaults;
-	snprintf(events, sizeof events, strchr(s->host, ':') ? "[%s]:%u" : "%s:%u", s->host, s->port);
+	for (int i = 0; i < SUPERVISOR_DOORS; i++) {
+		const char *host = s->setup.doors[i].host;
+		snprintf(doors[i], sizeof doors[i], s->setup.doors[i].off ? "off" : strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
+		    s->setup.doors[i].port);
+	}
 	snprintf(fd_text, sizeof fd_text, "%d", PORT_FD);
-	char *argv[] = { s->program, "--server", s->server, "--events", events, "--port-file-fd", fd_text, "--die-with-parent", NULL };
+	char *argv[] = { s->program, "--server", s->server, "--events", doors[SUPERVISOR_EVENTS], "--push", doors[SUPERVISOR_PUSH],
+		"--feed", doors[SUPERVISOR_FEED], "--port-file-fd", fd_text, "--die-with-parent", NULL };
 	sigemptyset(&none);
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGTERM);
@@ -202,7 +235,7 @@ gate_start(struct supervisor *s)
 	int port[2], life[2];
 	s->starts++;
 	s->started_ms = clock_steady_ms();
-	s->line_n = 0;
+	s->lines_n = 0;
 	if (pipe_high(port) < 0) {
 		start_later(s);
 		return;
@@ -219,7 +252,7 @@ gate_start(struct supervisor *s)
 	s->port_fd = port[0];
 	s->life_fd = life[0];
 	if (spawned == 0) {
-		s->port_event = loop_watch(s->loop, s->port_fd, port_said, s);
+		s->port_event = loop_watch(s->loop, s->port_fd, ports_said, s);
 		s->life_event = loop_watch(s->loop, s->life_fd, gate_ended, s);
 		if (s->port_event && s->life_event)
 			return;
@@ -232,23 +265,23 @@ gate_start(struct supervisor *s)
 }
 
 struct supervisor *
-supervisor_open(struct loop *loop, const char *program, const char *server, const char *events_host, uint16_t events_port,
-    void (*ready)(void *, uint16_t), void *context, struct why *why)
+supervisor_open(struct loop *loop, const struct supervisor_setup *setup, struct why *why)
 {
 	struct supervisor *s = calloc(1, sizeof *s);
 	if (!s) {
 		snprintf(why->text, sizeof why->text, "no memory for the gate's supervisor");
 		return NULL;
 	}
-	if (access(program, X_OK) < 0) {
-		snprintf(why->text, sizeof why->text, "--gate: cannot run %s: %s (--gate off does without)", program, strerror(errno));
+	if (access(setup->program, X_OK) < 0) {
+		snprintf(why->text, sizeof why->text, "--gate: cannot run %s: %s (--gate off does without)", setup->program, strerror(errno));
 		free(s);
 		return NULL;
 	}
-	*s = (struct supervisor){ .loop = loop, .port = events_port, .ready = ready, .context = context, .port_fd = -1, .life_fd = -1 };
-	snprintf(s->program, sizeof s->program, "%s", program);
-	snprintf(s->server, sizeof s->server, "%s", server);
-	snprintf(s->host, sizeof s->host, "%s", events_host);
+	*s = (struct supervisor){ .loop = loop, .setup = *setup, .port_fd = -1, .life_fd = -1 };
+	snprintf(s->program, sizeof s->program, "%s", setup->program);
+	snprintf(s->server, sizeof s->server, "%s", setup->server);
+	s->setup.program = s->program;
+	s->setup.server = s->server;
 	gate_start(s);
 	return s;
 }

@@ -90,10 +90,11 @@ ports_read(struct server *s, const char *path)
 	if (!f)
 		return false;
 	while (fscanf(f, " %31[^=]=%u", name, &port) == 2) {
-		uint16_t *to = strcmp(name, "rpc") == 0 ? &s->rpc : strcmp(name, "events") == 0 ? &s->events :
-		    strcmp(name, "http") == 0 ? &s->http : NULL;
-		if (to)
-			*to = (uint16_t)port;
+		const char *const names[] = { "rpc", "events", "push", "feed", "http" };
+		uint16_t *const to[] = { &s->rpc, &s->events, &s->push, &s->feed, &s->http };
+		for (int i = 0; i < 5; i++)
+			if (strcmp(name, names[i]) == 0)
+				*to[i] = (uint16_t)port;
 	}
 	fclose(f);
 	return s->rpc != 0;
@@ -156,7 +157,7 @@ server_start(struct server *s, const char *const *arguments, struct why *why)
 	argv[n] = NULL;
 	mkdir(data, 0700);
 	unlink(port_file);
-	s->rpc = s->events = s->http = 0;
+	s->rpc = s->events = s->push = s->feed = s->http = 0;
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -18,7 +18,7 @@
 struct server {
 	pid_t pid; /* 0: not running */
 	char folder[256]; /* holds data/ and the port file; removed by server_remove() */
-	uint16_t rpc, events, http; /* 0: not offered */
+	uint16_t rpc, events, push, feed, http; /* 0: not offered */
 	int64_t ready_ms; /* from the start of the program to its port file */
 };
 

@@ -1,0 +1,41 @@
+/*
+ * gate_counters.h: what a gate counts, each once, in one list: SIGUSR1's line and the answer to `ask: "status"` read it.
+ * Plain numbers of one thread; the parts of the gate share one struct.
+ */
+#ifndef HOLDFAST_NET_GATE_COUNTERS_H
+#define HOLDFAST_NET_GATE_COUNTERS_H
+
+#include "core/base.h"
+
+#include <stdio.h>
+
+/* In the order they are shown. The last ones are as of now, all others only grow. */
+#define GATE_COUNTERS(X) \
+	X(messages, "messages taken over REP") \
+	X(bytes, "bytes of messages taken, over REP and PULL") \
+	X(answered, "messages answered with the server's outcomes") \
+	X(refused, "messages refused here: no msgpack, too large") \
+	X(rejected, "messages answered with an error of the server") \
+	X(repeated, "messages that came again while they were known: not posted twice") \
+	X(resent, "messages posted again: after a lost connection, or a refusal for now") \
+	X(strays, "replies of the server to nothing") \
+	X(connects, "connections made to the server") \
+	X(pushed, "messages taken over PULL") \
+	X(push_posted, "of them: the server's outcomes came") \
+	X(push_refused, "of them: dropped here, no msgpack or too large") \
+	X(push_rejected, "of them: dropped, by an error of the server") \
+	X(in_flight, "messages not answered now, of both doors") \
+	X(in_flight_bytes, "bytes of them")
+
+struct gate_counters {
+#define X(name, help) uint64_t name;
+	GATE_COUNTERS(X)
+#undef X
+};
+
+#define GATE_COUNTERS_LINE_BYTES 1536
+
+/* "name=value name=value ..." */
+void gate_counters_line(const struct gate_counters *, char line[GATE_COUNTERS_LINE_BYTES]);
+
+#endif

@@ -1,0 +1,165 @@
+/* gate_intake.c: see gate_intake.h. What becomes of a refusal or a reply is a table by the message's origin. */
+#include "net/gate_intake.h"
+
+/* ---- answers ---- */
+
+static void
+answer_send(struct gate_intake *in, const struct raw_header *header, const struct raw_part *parts, int parts_n)
+{
+	/* Whether nanomsg has a connection for it is not said; a client without an answer asks again. */
+	raw_send(in->events->socket, header, parts, parts_n);
+}
+
+/* Each may answer; returns whether the reply was of the right shape. `head` outlives the parts. */
+struct answer {
+	struct raw_part parts[FRAME_ANSWER_PARTS];
+	int parts_n; /* 0: nobody is answered */
+	uint8_t head[FRAME_REFUSAL_BYTES_MAX];
+};
+
+static void
+events_refused(struct gate_intake *in, const struct raw_header *header, enum status status, const char *sentence)
+{
+	struct answer a;
+	const char *name = status_name(status);
+	struct bytes code = { (const uint8_t *)name, (uint32_t)strlen(name) };
+	struct bytes message = { (const uint8_t *)sentence, (uint32_t)strlen(sentence) };
+	a.parts_n = frame_refusal(a.head, code, message, (struct bytes){ NULL, 0 }, a.parts);
+	answer_send(in, header, a.parts, a.parts_n);
+	in->counters->refused++;
+}
+
+static bool
+events_result(struct gate_intake *in, struct bytes result, struct answer *a)
+{
+	struct frame_outcomes outcomes;
+	if (!frame_outcomes_read(result, &outcomes))
+		return false;
+	frame_answer(&outcomes, a->parts);
+	a->parts_n = FRAME_ANSWER_PARTS;
+	in->counters->answered++;
+	return true;
+}
+
+static void
+events_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
+{
+	a->parts_n = frame_refusal(a->head, reply->code, reply->message, reply->detail, a->parts);
+	in->counters->rejected++;
+}
+
+/* ---- fire and forget: the same, but nobody is told ---- */
+
+static void
+push_refused(struct gate_intake *in, const struct raw_header *header, enum status status, const char *sentence)
+{
+	in->counters->push_refused++;
+}
+
+static bool
+push_result(struct gate_intake *in, struct bytes result, struct answer *a)
+{
+	struct frame_outcomes outcomes;
+	in->counters->push_posted++;
+	return frame_outcomes_read(result, &outcomes);
+}
+
+static void
+push_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
+{
+	in->counters->push_rejected++;
+}
+
+static const struct way {
+	void (*refused)(struct gate_intake *, const struct raw_header *, enum status, const char *sentence); /* here */
+	bool (*result)(struct gate_intake *, struct bytes result, struct answer *); /* false: not of the right shape */
+	void (*error)(struct gate_intake *, const struct frame_reply *, struct answer *); /* the server's last word */
+} ways[] = {
+	[ORIGIN_EVENTS] = { events_refused, events_result, events_error },
+	[ORIGIN_PUSH] = { push_refused, push_result, push_error },
+};
+
+enum server_use
+gate_intake_reply(void *context, struct gate_request *request, const struct frame_reply *reply)
+{
+	struct gate_intake *in = context;
+	const struct way *way = &ways[request->origin];
+	struct answer a;
+	a.parts_n = 0;
+	if (reply->refused && frame_passes(reply->code))
+		return SERVER_LATER;
+	if (reply->refused)
+		way->error(in, reply, &a);
+	else if (!way->result(in, reply->result, &a))
+		return SERVER_WRONG;
+	if (a.parts_n)
+		answer_send(in, &request->header, a.parts, a.parts_n);
+	gate_queue_answered(in->queue, request, a.parts, a.parts_n);
+	return SERVER_USED;
+}
+
+/* ---- in ---- */
+
+/* Came again: the answer it waits for goes to where it asks from now, or is given once more. */
+static void
+take_again(struct gate_intake *in, struct gate_request *known, const struct raw_header *header)
+{
+	struct raw_part part = { known->answer, known->answer_n };
+	in->counters->repeated++;
+	if (known->state == REQUEST_ANSWERED)
+		answer_send(in, header, &part, 1);
+	else
+		known->header = *header;
+}
+
+void
+gate_intake_take(struct gate_intake *in, struct gate_message *m)
+{
+	enum frame_form form;
+	const char *sentence = NULL;
+	enum status status = frame_check(m->at, m->n, &form, &sentence);
+	struct gate_request *known = status == STATUS_OK ? gate_queue_find(in->queue, m) : NULL;
+	in->counters->bytes += m->n;
+	if (status == STATUS_OK && !known) {
+		gate_queue_add(in->queue, m, form);
+		return;
+	}
+	if (known)
+		take_again(in, known, &m->header);
+	else
+		ways[m->origin].refused(in, &m->header, status, sentence);
+	raw_free(m->at);
+}
+
+bool
+gate_intake_room(const struct gate_intake *in)
+{
+	return gate_queue_room(in->queue);
+}
+
+static int
+door_receive(struct gate_intake *in, const struct gate_socket *door, enum gate_origin origin, uint64_t *count)
+{
+	for (int i = 0; door->socket >= 0 && i < INTAKE_RECEIVE_MAX && gate_intake_room(in); i++) {
+		struct gate_message m = { .origin = origin };
+		int got = raw_receive(door->socket, &m.header, &m.at, &m.n);
+		if (got <= 0)
+			return got;
+		++*count;
+		gate_intake_take(in, &m);
+	}
+	return 0;
+}
+
+int
+gate_intake_receive(struct gate_intake *in)
+{
+	struct gate_counters *c = in->counters;
+	bool push_first = in->push_first;
+	in->push_first = !push_first;
+	if (push_first && door_receive(in, in->push, ORIGIN_PUSH, &c->pushed) < 0)
+		return -1;
+	if (door_receive(in, in->events, ORIGIN_EVENTS, &c->messages) < 0)
+		return -1;
+	return push_first ? 0 : door_receive(in, in->push, ORIGIN_PUSH, &c->pushed);
+}

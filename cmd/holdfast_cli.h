@@ -2,7 +2,8 @@
  * holdfast_cli.h: what the subcommands of `holdfast` share: the table they stand in, options, the connection, messages, exit
  * codes. A subcommand is a row of the table in holdfast.c and a function; help texts come from the row.
  *
- * What is asked for goes to stdout; everything said about it goes to stderr. With --json, stdout is one JSON object, also for a refusal.
+ * What is asked for goes to stdout; everything said about it goes to stderr. With --json, stdout is one JSON object, also for a refusal;
+ * of `scan` and `watch` it is one object a line.
  */
 #ifndef HOLDFAST_CMD_HOLDFAST_CLI_H
 #define HOLDFAST_CMD_HOLDFAST_CLI_H
@@ -16,10 +17,10 @@
 	X(USAGE, 2, "the command line is wrong") \
 	X(UNREACHABLE, 3, "no server (or gate) there, or none that answers: nothing happened") \
 	X(UNKNOWN, 4, "the answer was lost: it may or may not have happened; the same command again, with the same id, is safe") \
-	X(REJECTED, 5, "post: done, but some rows were rejected") \
+	X(REJECTED, 5, "post: done, but some rows were rejected (quarantine replay: some still are)") \
 	X(DAMAGED, 6, "doctor: damage was found") \
 	X(FILE, 7, "a file cannot be read or written") \
-	X(INTERRUPTED, 130, "post: interrupted; what was acknowledged stands")
+	X(INTERRUPTED, 130, "interrupted. post: what was acknowledged stands; scan: no half file is left; watch: its usual end")
 
 enum cli_exit {
 #define X(name, number, text) CLI_##name = number,
@@ -88,11 +89,12 @@ int cli_say(const struct cli *, enum cli_exit, const char *code, const char *for
 /* ---- the subcommands ---- */
 
 extern const struct cli_option cli_reserve_options[], cli_settle_options[], cli_post_options[], cli_group_options[], cli_digest_options[],
-    cli_position_options[], cli_quarantine_options[], cli_doctor_options[];
+    cli_position_options[], cli_quarantine_options[], cli_doctor_options[], cli_scan_options[];
 int cli_status(struct cli *, int argc, char **argv);
 int cli_ats(struct cli *, int argc, char **argv);
 int cli_stock(struct cli *, int argc, char **argv);
 int cli_show(struct cli *, int argc, char **argv);
+int cli_scan(struct cli *, int argc, char **argv);
 int cli_digest(struct cli *, int argc, char **argv);
 int cli_position(struct cli *, int argc, char **argv);
 int cli_reserve(struct cli *, int argc, char **argv);
@@ -106,6 +108,6 @@ int cli_post(struct cli *, int argc, char **argv);
 int cli_policy(struct cli *, int argc, char **argv);
 int cli_quarantine(struct cli *, int argc, char **argv);
 int cli_doctor(struct cli *, int argc, char **argv);
-extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[];
+extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[];
 
 #endif

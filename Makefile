@@ -47,6 +47,7 @@ archives := $(if $(core_src),$(B)/libcore.a) $(if $(persist_src),$(B)/libpersist
 	$(if $(gate_src),$(B)/libgate.a) $(if $(server_src),$(B)/libserver.a) $(if $(cmd_src),$(B)/libcmd.a)
 programs := $(if $(wildcard cmd/holdfastd.c),$(B)/holdfastd) $(if $(wildcard cmd/holdfast.c),$(B)/holdfast) \
 	$(if $(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c),$(B)/holdfast-gate)
+examples := $(patsubst include/holdfast/%.c,$(B)/%,$(wildcard include/holdfast/examples/*.c))
 benches := $(patsubst bench/%.c,$(B)/holdfast-%,$(bench_mains))
 tests := $(patsubst tests/%.c,$(B)/tests/%,$(test_mains))
 # Archives lean on each other, so they are searched as one group. The gate's is apart: nanomsg never goes into holdfastd.
@@ -54,9 +55,9 @@ inner := $(filter-out $(B)/libgate.a,$(archives))
 group = -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 .PHONY: all programs test-programs packages check-packages
-all: programs $(benches) ## build holdfastd, holdfast-gate, holdfast and the benches into build/
+all: programs $(benches) $(examples) ## build holdfastd, holdfast-gate, holdfast, the benches and the client's examples into build/
 programs: $(programs) $(archives)
-test-programs: programs $(tests) $(benches) ## build every test program, too
+test-programs: programs $(tests) $(benches) $(examples) ## build every test program, too
 
 $(B)/libcore.a: $(call obj,$(core_src))
 $(B)/libpersist.a: $(call obj,$(persist_src))
@@ -77,6 +78,10 @@ $(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
+# What a program outside needs, and no more.
+$(examples): $(B)/examples/%: $(B)/include/holdfast/examples/%.o $(B)/libholdfast.a
+	@mkdir -p $(@D)
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $^ -lmsgpackc -llmdb
 $(benches): $(B)/holdfast-%: $(B)/bench/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 $(tests): $(B)/tests/%: $(B)/tests/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
@@ -91,7 +96,7 @@ force:
 $(B)/%.o: %.c $(B)/flags | check-packages
 	@mkdir -p $(@D)
 	$(call say,$(CC)) $(CFLAGS) -MMD -MP -c -o $@ $<
--include $(wildcard $(B)/*/*.d)
+-include $(wildcard $(B)/*/*.d $(B)/include/holdfast/examples/*.d)
 .SECONDARY:
 
 # ---- packages ----------------------------------------------------------------------------------------------------

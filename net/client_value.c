@@ -126,13 +126,19 @@ bool
 client_decode(struct client_zone *z, const uint8_t *frame, size_t n, struct client_answer *answer)
 {
 	const struct hf_value *v = client_parse(z, frame, n);
-	if (!v)
-		return false;
-	if (v->type != HF_ARRAY || v->array.n != 4)
+	if (!v || v->type != HF_ARRAY || v->array.n < 3)
 		return false;
 	const struct hf_value *part = v->array.items;
-	if (part[0].type != HF_INT || part[0].integer != 1 || part[1].type != HF_INT || part[1].integer < 0 ||
-	    part[1].integer > UINT32_MAX)
+	memset(answer, 0, sizeof *answer);
+	if (part[0].type != HF_INT)
+		return false;
+	if (part[0].integer == 2) {
+		answer->notification = true;
+		answer->method = &part[1];
+		answer->params = &part[2];
+		return v->array.n == 3 && part[1].type == HF_STR && part[2].type == HF_ARRAY;
+	}
+	if (v->array.n != 4 || part[0].integer != 1 || part[1].type != HF_INT || part[1].integer < 0 || part[1].integer > UINT32_MAX)
 		return false;
 	answer->number = (uint32_t)part[1].integer;
 	answer->error = part[2].type == HF_NIL ? NULL : &part[2];
@@ -198,7 +204,7 @@ static msgpack_packer
 packer(struct hf *hf)
 {
 	msgpack_packer p;
-	msgpack_packer_init(&p, &hf->out, put);
+	msgpack_packer_init(&p, &hf->building, put);
 	return p;
 }
 
@@ -206,18 +212,16 @@ packer(struct hf *hf)
 void
 hf_begin(struct hf *hf, const char *method)
 {
-	if (hf->begun)
-		hf->out.used = hf->building;
 	hf->begun = true;
-	hf->building = hf->out.used;
-	hf->out.full = false;
+	hf->building.used = 0;
+	hf->building.full = false;
 	hf->number = hf->number == UINT32_MAX ? 1 : hf->number + 1;
 	msgpack_packer p = packer(hf);
 	msgpack_pack_array(&p, 4);
 	msgpack_pack_uint8(&p, 0);
 	msgpack_pack_fix_uint32(&p, hf->number);
 	hf_put_str(hf, method);
-	hf->params = hf->out.used;
+	hf->params = hf->building.used;
 }
 
 void
@@ -275,5 +279,5 @@ hf_put_nil(struct hf *hf)
 void
 hf_put_raw(struct hf *hf, const void *bytes, size_t n)
 {
-	buffer_append(&hf->out, bytes, n);
+	buffer_append(&hf->building, bytes, n);
 }

@@ -1,10 +1,15 @@
 /*
  * holdfast.h: the C client of Holdfast, the available-to-sell engine. Blocking, with pipelining; usable from C++.
  *
- * A connection belongs to one thread at a time. There is no global state. Strings are UTF-8; quantities are base units;
- * instants are milliseconds since 1970 (UTC), durations milliseconds.
+ * A connection belongs to one thread at a time. There is no global state, and no thread inside. Strings are UTF-8; quantities
+ * are base units; instants are milliseconds since 1970 (UTC), durations milliseconds.
  *
- * Two ways to use it:
+ * Two kinds of connections, with the same requests and answers:
+ *   hf_connect()                     connects now, and is over when it is lost: every loss is told at once
+ *   hf_async_open() of async.h       connects by itself, again and again, repeats what is safe to repeat, watches, and fits any
+ *                                    event loop; the blocking calls below work on it, too
+ *
+ * Two ways to ask:
  *   hf_call()                        one request, one answer
  *   hf_send() ... hf_receive()       many requests in flight; answers come in any order, matched by the number send returned
  *
@@ -84,7 +89,7 @@ uint32_t hf_in_flight(const struct hf *);
 /* send, then receive that one answer (nothing else may be in flight). */
 enum hf_outcome hf_call(struct hf *, const struct hf_value **value);
 
-/* ---- the usual calls ---- */
+/* ---- the usual calls: each is an hf_build_...() below and an hf_call() ---- */
 struct hf_line {
 	const char *sku, *location; /* zero-terminated */
 	int64_t qty;
@@ -93,6 +98,13 @@ struct hf_reserve_options { /* zero: the default of each */
 	int64_t ttl_ms;
 	const char *channel, *owner, *replaces, *ref;
 	bool partial;
+};
+/* A stock event. It needs `source` and `n` (from 1), or `source` and `id`: with them it may be posted any number of times. */
+struct hf_stock_event { /* zero: left out */
+	const char *source, *id, *kind, *sku, *location; /* kind: "sale", "receipt", "return", "adjust", "count", "fulfil", ... */
+	int64_t n, qty, at, as_of; /* at, as_of: instants */
+	const char *ref, *reason, *to;
+	const int64_t *expected;
 };
 enum hf_outcome hf_hello(struct hf *, const struct hf_value **value);
 enum hf_outcome hf_ats(struct hf *, const struct hf_line *cells, uint32_t n, const struct hf_value **value);
@@ -107,6 +119,24 @@ enum hf_outcome hf_reservation(struct hf *, const char *id, const struct hf_valu
 /* What became of the reservation or event `key` after a lost answer. */
 enum hf_outcome hf_outcome_of(struct hf *, const char *key, const struct hf_value **value);
 enum hf_outcome hf_outcome_of_event(struct hf *, const char *source, uint64_t n, const struct hf_value **value);
+/* 1 to 10,000 events; the answer has an outcome for each: [seq, [outcome, ...]]. */
+enum hf_outcome hf_post(struct hf *, const struct hf_stock_event *, uint32_t n, const struct hf_value **value);
+/* Which numbers of a source the server has: {contiguous, highest, missing: [[from, to], ...], ...}. */
+enum hf_outcome hf_position(struct hf *, const char *source, const struct hf_value **value);
+
+/* ---- the same requests built and not sent: hf_send(), or hf_async_send() of async.h, is next ---- */
+void hf_build_hello(struct hf *);
+void hf_build_ats(struct hf *, const struct hf_line *cells, uint32_t n);
+void hf_build_stock(struct hf *, const struct hf_line *cells, uint32_t n);
+void hf_build_reserve(struct hf *, const char *id, const struct hf_line *, uint32_t n, const struct hf_reserve_options *);
+void hf_build_commit(struct hf *, const char *id, const struct hf_line *, uint32_t n, const char *ref);
+void hf_build_release(struct hf *, const char *id, const struct hf_line *, uint32_t n, const char *ref);
+void hf_build_fulfil(struct hf *, const char *id, const struct hf_line *, uint32_t n, const char *ref);
+void hf_build_reservation(struct hf *, const char *id);
+void hf_build_outcome_of(struct hf *, const char *key);
+void hf_build_outcome_of_event(struct hf *, const char *source, uint64_t n);
+void hf_build_post(struct hf *, const struct hf_stock_event *, uint32_t n);
+void hf_build_position(struct hf *, const char *source);
 
 #ifdef __cplusplus
 }

@@ -314,6 +314,7 @@ engine_load_done(struct engine *e)
 	reservations_load_done(&e->reservations);
 	groups_load_done(&e->groups, &e->cells, names_count(&e->names[NAMES_SKU]), e->seq);
 	atomic_store_explicit(&e->seq_view, e->seq, memory_order_release);
+	atomic_store_explicit(&e->named_view, e->seq, memory_order_release);
 	atomic_store_explicit(&e->deadline_view, timers_next(&e->timers), memory_order_release);
 	return NULL;
 }

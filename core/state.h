@@ -77,6 +77,7 @@ struct engine {
 	int64_t now;
 	uint64_t seq;
 	_Atomic uint64_t seq_view; /* view_seq(): published after the memory it speaks of */
+	_Atomic uint64_t named_view; /* view_named(): published before the names and groups it speaks of */
 	_Atomic int64_t deadline_view;
 	_Atomic uint32_t slots_view; /* view_slots(): a stale one maps a little less ahead */
 

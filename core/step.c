@@ -43,11 +43,19 @@ step_end(struct engine *e)
 	e->step_open = false;
 }
 
+/* Before the name or group can be seen: who sees it sees this position too (view_named()). */
+static void
+named(struct engine *e)
+{
+	atomic_store_explicit(&e->named_view, e->seq, memory_order_release);
+}
+
 uint32_t
 emit_name(struct engine *e, enum name_table table, struct bytes name)
 {
 	struct name_record r = { table, names_count(&e->names[table]), name };
 	e->at = name_encode(e->at, &r);
+	named(e);
 	evolve_name(e, &r);
 	return r.id;
 }
@@ -64,6 +72,7 @@ void
 emit_group(struct engine *e, const struct group_record *r)
 {
 	e->at = group_encode(e->at, r);
+	named(e);
 	evolve_group(e, r);
 }
 

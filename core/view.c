@@ -211,6 +211,56 @@ view_scan(const struct engine *e, const struct scan_filter *f, uint64_t *cursor,
 	return VIEW_OK;
 }
 
+/* ---- by number ---- */
+
+uint32_t
+view_sku_id(const struct engine *e, struct bytes sku)
+{
+	return names_find(&e->names[NAMES_SKU], sku); /* NAME_NONE is VIEW_NONE */
+}
+
+uint32_t
+view_place_id(const struct engine *e, struct bytes name)
+{
+	uint32_t location;
+	uint64_t place;
+	return meaning_of(e, name, &location, &place) == MEANS_NOTHING ? VIEW_NONE : location;
+}
+
+struct bytes
+view_sku_name(const struct engine *e, uint32_t id)
+{
+	ensure(id < names_count(&e->names[NAMES_SKU]));
+	return names_get(&e->names[NAMES_SKU], id);
+}
+
+struct bytes
+view_location_name(const struct engine *e, uint32_t id)
+{
+	ensure(id < names_count(&e->names[NAMES_LOCATION]));
+	return names_get(&e->names[NAMES_LOCATION], id);
+}
+
+bool
+view_members(const struct engine *e, uint32_t id, uint64_t *version, uint32_t members[GROUP_MEMBERS_MAX], uint32_t *n)
+{
+	for (;;) {
+		uint64_t place = group_place(&e->groups, id);
+		if (*version == place + 1)
+			return false;
+		*version = place + 1;
+		*n = 0;
+		if (place == PLACE_GROUP_HIDDEN)
+			return true;
+		if (place == PLACE_LOCATION) {
+			members[(*n)++] = id;
+			return true;
+		}
+		if ((*n = group_members(&e->groups, id, place, members)) > 0)
+			return true;
+	}
+}
+
 uint32_t
 view_slots(const struct engine *e)
 {
@@ -236,4 +286,10 @@ int64_t
 view_deadline(const struct engine *e)
 {
 	return atomic_load_explicit(&e->deadline_view, memory_order_acquire);
+}
+
+uint64_t
+view_named(const struct engine *e)
+{
+	return atomic_load_explicit(&e->named_view, memory_order_acquire);
 }

@@ -45,6 +45,19 @@ struct scan_filter {
 enum view_status view_scan(const struct engine *, const struct scan_filter *, uint64_t *cursor, uint32_t most,
     void (*each)(void *context, const struct cell_view *), void *context);
 
+/* ---- by number: for who reads the journal or the image, where names are ids ---- */
+#define VIEW_NONE UINT32_MAX
+uint32_t view_sku_id(const struct engine *, struct bytes); /* VIEW_NONE: unknown */
+uint32_t view_place_id(const struct engine *, struct bytes); /* of a location or a live group; VIEW_NONE: unknown */
+/* The name of an id that a durable entry has told, lent for ever. */
+struct bytes view_sku_name(const struct engine *, uint32_t id);
+struct bytes view_location_name(const struct engine *, uint32_t id);
+/*
+ * What a place id means now: a location is its own only member, a name that is no group any more has none. *version (0 at first) tells
+ * that nothing has changed: then false, and members are as they were.
+ */
+bool view_members(const struct engine *, uint32_t place, uint64_t *version, uint32_t members[GROUP_MEMBERS_MAX], uint32_t *n);
+
 /*
  * Memory that reservations of slots from..to will be the first to touch, for a host that wants pages there before the engine
  * needs them. view_slots(): slots ever used.
@@ -60,5 +73,10 @@ void view_slots_memory(const struct engine *, uint32_t from, uint32_t to, struct
 /* Published at the end of each engine call: the last position, and the next deadline (ms). */
 uint64_t view_seq(const struct engine *);
 int64_t view_deadline(const struct engine *);
+/*
+ * The last position that gave a name or changed a group, as far as a reader can have seen it: a view that shows nothing, or 0, of a
+ * cell that does not exist shows names and groups, and stays true after a crash once this is durable (P5). Ask it behind the look.
+ */
+uint64_t view_named(const struct engine *);
 
 #endif

@@ -6,6 +6,8 @@
  *   under the mutex    queue and sealed count (engine writes, journal reads), stop
  *   journal -> engine  `done` (release): batches below it are free again
  *   journal -> all     `durable`, `failed` (release); `append_since_ms` (0: idle)
+ *   follower <-> journal  `follower`: who goes to sleep stores its bell, then loads `durable`; who makes durable stores that, then takes
+ *                      the bell. All four are sequentially consistent, so one of them sees the other
  * A stale `durable` delays a reply until the bell; a stale `append_since_ms` delays an `overloaded` by one look.
  */
 #define _GNU_SOURCE
@@ -61,6 +63,7 @@ struct batcher {
 	_Atomic uint64_t steps, payload_bytes, append_us_last, append_us_max;
 	struct why why; /* written before `failed` */
 	int bells[BELLS_MAX];
+	_Atomic int follower; /* an eventfd; -1: nobody sleeps */
 	_Atomic unsigned bells_n; /* engine (release, behind the bell itself) -> journal */
 };
 
@@ -90,6 +93,7 @@ batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail,
 	pthread_cond_init(&b->work, NULL);
 	pthread_cond_init(&b->rest, NULL);
 	atomic_store_explicit(&b->durable, tail->last_seq, memory_order_relaxed);
+	atomic_store_explicit(&b->follower, -1, memory_order_relaxed);
 	return b;
 }
 
@@ -103,15 +107,30 @@ batcher_bell(struct batcher *b, int eventfd)
 }
 
 static void
-bells_ring(const struct batcher *b)
+bell_ring(int eventfd)
+{
+	uint64_t one = 1;
+	/* The counter can only refuse at 2^64: then the bell is ringing anyway. */
+	ssize_t written = write(eventfd, &one, sizeof one);
+	(void)written;
+}
+
+static void
+bells_ring(struct batcher *b)
 {
 	unsigned n = atomic_load_explicit(&b->bells_n, memory_order_acquire);
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t one = 1;
-		/* The counter can only refuse at 2^64: then the bell is ringing anyway. */
-		ssize_t written = write(b->bells[i], &one, sizeof one);
-		(void)written;
-	}
+	for (unsigned i = 0; i < n; i++)
+		bell_ring(b->bells[i]);
+	int follower = atomic_load(&b->follower);
+	if (follower >= 0 && (follower = atomic_exchange(&b->follower, -1)) >= 0)
+		bell_ring(follower);
+}
+
+uint64_t
+batcher_follow(struct batcher *b, int eventfd)
+{
+	atomic_store(&b->follower, eventfd);
+	return atomic_load(&b->durable);
 }
 
 /* Appends one batch. False: nothing may be acknowledged any more (B4). */
@@ -133,7 +152,7 @@ batch_append(struct batcher *b, const struct batch *batch)
 		return false;
 	atomic_fetch_add_explicit(&b->steps, s->steps, memory_order_relaxed);
 	atomic_fetch_add_explicit(&b->payload_bytes, s->used, memory_order_relaxed);
-	atomic_store_explicit(&b->durable, s->first_seq + s->steps - 1, memory_order_release);
+	atomic_store(&b->durable, s->first_seq + s->steps - 1);
 	return true;
 }
 

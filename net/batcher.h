@@ -14,7 +14,7 @@
  *    many steps came as were answered, at most as long as three appends like the last one and at most HOPE_NS_MAX; a wait in vain turns the
  *    waiting off for HOPELESS_BATCHES. One client alone never waits, large batches never do.
  *
- * begin, room, end, settle: the engine's thread. durable, failed, stalled: any thread.
+ * begin, room, end, settle: the engine's thread. durable, failed, stalled: any thread. follow: one thread.
  */
 #ifndef HOLDFAST_NET_BATCHER_H
 #define HOLDFAST_NET_BATCHER_H
@@ -64,6 +64,11 @@ int batcher_settle(struct batcher *, struct why *);
 bool batcher_settled(struct batcher *);
 
 uint64_t batcher_durable(const struct batcher *);
+/*
+ * For one thread that follows the log and sleeps in between: `eventfd` is written once, at the next batch that becomes durable or at a
+ * failure (-1 takes it back). Gives the durable position; if that is past what the follower has seen, it must not wait for the bell.
+ */
+uint64_t batcher_follow(struct batcher *, int eventfd);
 /* The append failed: nothing is acknowledged any more. */
 bool batcher_failed(const struct batcher *);
 const char *batcher_failure(const struct batcher *); /* the sentence; valid once failed */

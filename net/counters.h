@@ -30,6 +30,14 @@
 	X(OVERLOADED, "overloaded", "requests answered `overloaded` without being looked at") \
 	X(READS_AGAIN, "reads_again", "reads decided anew: a slow disk held their answers back until a hold had ended") \
 	X(PARKED_FULL, "parked_full", "reads answered `behind` at once: too many were waiting") \
+	X(WATCHES, "watches", "watches that began") \
+	X(CHANGES_TOLD, "changes_told", "changes told to watchers, merged") \
+	X(WATCH_MESSAGES, "watch_messages", "messages to watchers") \
+	X(WATCHERS_SLOW, "watchers_closed_slow", "watchers closed: more than 1 MiB unread") \
+	X(WATCHERS_GONE, "watchers_closed_gone", "watchers closed: the journal was trimmed, or could not be read, where they were") \
+	X(SNAPSHOT_PAGES, "snapshot_pages", "pages of snapshots") \
+	X(SNAPSHOTS_EXPIRED, "snapshots_expired", "snapshots ended because nobody asked for their next page in time") \
+	X(FEED_STALLS, "feed_stalls", "times the feed waited for room on the way to a loop") \
 	X(ROUNDS, "rounds", "wake-ups of the loops")
 
 enum counter {

@@ -133,7 +133,7 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 	if (!c->resuming)
 		*h = (struct handling){ 0 };
 	for (;;) {
-		enum handled handled = methods_handle(l->service, l->index == 0, l->now_ms, frame, n, &c->out, h);
+		enum handled handled = methods_handle(l->service, l->index == 0 ? PLACE_ENGINE : PLACE_ANY_LOOP, l->now_ms, frame, n, &c->out, h);
 		c->resuming = handled == HANDLED_AGAIN;
 		switch (handled) {
 		case HANDLED_REPLY:
@@ -208,7 +208,7 @@ remote_frame(struct dispatch *d, struct remote *r)
 		return true;
 	}
 	for (;;) {
-		switch (methods_handle(l->service, true, l->now_ms, r->frame.bytes, r->frame.n, &r->reply, h)) {
+		switch (methods_handle(l->service, PLACE_ENGINE, l->now_ms, r->frame.bytes, r->frame.n, &r->reply, h)) {
 		case HANDLED_REPLY:
 			dispatch_count(l, h);
 			remote_done(d, r, h->wait_for, 0);

@@ -144,7 +144,7 @@ parked_try(struct dispatch *d, struct parked *p)
 		return true;
 	}
 	d->scratch.used = 0;
-	switch (methods_handle(l->service, l->index == 0, l->now_ms, p->frame, p->n, &d->scratch, &p->handling)) {
+	switch (methods_handle(l->service, l->index == 0 ? PLACE_ENGINE : PLACE_ANY_LOOP, l->now_ms, p->frame, p->n, &d->scratch, &p->handling)) {
 	case HANDLED_REPLY:
 		dispatch_count(l, &p->handling);
 		answer(d, p->origin, p->token, &d->scratch, p->handling.wait_for,

@@ -101,7 +101,7 @@ static const struct method methods[] = {
 	{ METHOD("hello"), PLACE_ANY_LOOP, .handle = handle_hello },
 	{ METHOD("atp"), PLACE_ANY_LOOP, .handle = handle_later },
 	{ METHOD("explain"), PLACE_ANY_LOOP, .handle = handle_later },
-	{ METHOD("watch"), PLACE_ANY_LOOP, .handle = handle_later },
+	{ METHOD("watch"), PLACE_FEED, .handle = handle_watch },
 };
 
 static const struct method *
@@ -253,8 +253,10 @@ dispatch(struct call *call, struct bytes name)
 	}
 	call->method = method;
 	call->handling->method = method->name;
-	if (method->place == PLACE_ENGINE && !call->on_engine)
+	if (method->place == PLACE_ENGINE && call->place != PLACE_ENGINE)
 		return HANDLED_ENGINE;
+	if (method->place == PLACE_FEED && call->place != PLACE_FEED)
+		return HANDLED_FEED;
 	if (!reader_array(&call->params, &call->params_n)) {
 		params_refuse(call->space, "params must be an array");
 		return call_bad(call);
@@ -281,11 +283,11 @@ too_long(struct call *call, size_t before)
 }
 
 enum handled
-methods_handle(const struct service *service, bool on_engine, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
+methods_handle(const struct service *service, enum place place, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
     struct handling *handling)
 {
 	static _Thread_local struct decode_space space;
-	struct call call = { .service = service, .on_engine = on_engine, .now_ms = now_ms, .params = { frame, frame + n }, .out = out,
+	struct call call = { .service = service, .place = place, .now_ms = now_ms, .params = { frame, frame + n }, .out = out,
 		.handling = handling, .space = &space };
 	struct bytes name;
 	if (handling->resume == 0)

@@ -11,10 +11,12 @@
 
 struct engine;
 struct engine_options;
+struct feed;
 
 /* Facts about the host that some replies show. Filled by the host; read only here. */
 struct service {
 	struct engine *engine;
+	struct feed *feed; /* for requests that are handled at PLACE_FEED; NULL: none is */
 	const char *server; /* "holdfastd 0.1" */
 	const char *node;
 	uint64_t epoch;
@@ -30,13 +32,14 @@ struct service {
 };
 
 /* Where a request may be handled. */
-enum place { PLACE_ANY_LOOP, PLACE_ENGINE };
+enum place { PLACE_ANY_LOOP, PLACE_ENGINE, PLACE_FEED };
 
 enum handled {
 	HANDLED_REPLY, /* a whole reply was appended; send it when wait_for is durable (0: at once) */
 	HANDLED_NOTHING, /* a notification: ignored, count it */
 	HANDLED_LATER, /* no reply yet: give `job` and msgid to methods_finish() when the engine ends the job */
-	HANDLED_ENGINE, /* called with on_engine false, but this one needs the engine: hand the frame over */
+	HANDLED_ENGINE, /* called at another place, but this one needs the engine: hand the frame over */
+	HANDLED_FEED, /* the same of the feed; never of a request that was at the engine or was waiting */
 	HANDLED_AGAIN, /* the batch buffer is full: keep the frame, call again after the next batch began (progress is kept in `resume`) */
 	HANDLED_WAIT, /* a read with min_seq and wait_ms: call again when durable() >= wait_for or at the latest after wait_ms */
 	HANDLED_CLOSE, /* not MessagePack-RPC: an error reply was appended when a msgid is known; close after it */
@@ -56,11 +59,11 @@ struct handling {
 };
 
 /*
- * Handles one frame (a whole object as the scanner found it). on_engine: the caller is the engine's thread, between
- * engine_begin() and the hand-over of the batch, with at least STEP_ROOM free; otherwise only views may be touched.
+ * Handles one frame (a whole object as the scanner found it), at PLACE_ENGINE: on the engine's thread, between engine_begin() and the
+ * hand-over of the batch, with at least STEP_ROOM free; at PLACE_FEED: on the feed's; otherwise only views may be touched.
  * now_ms: the host's clock, only to compare with the engine's next deadline on other loops.
  */
-enum handled methods_handle(const struct service *, bool on_engine, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
+enum handled methods_handle(const struct service *, enum place, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
     struct handling *);
 
 /* Appends the reply to the request `msgid` that HANDLED_LATER left open. method is handling.method of then. */

@@ -1,5 +1,5 @@
 /*
- * methods_part.h: what methods.c shares with its two parts, methods_read.c and methods_command.c; nobody else includes it.
+ * methods_part.h: what methods.c shares with its parts, methods_*.c; nobody else includes it.
  *
  * A handler is called with the params array opened. It appends one whole reply to call->out and returns HANDLED_REPLY, or
  * says by another `enum handled` why there is none yet. It never leaves half a reply behind, except under HANDLED_AGAIN.
@@ -41,7 +41,7 @@ struct method {
 struct call {
 	const struct service *service;
 	const struct method *method;
-	bool on_engine;
+	enum place place; /* where it is handled now */
 	int64_t now_ms;
 	uint32_t msgid;
 	struct reader params;
@@ -79,6 +79,7 @@ enum handled handle_reservation(struct call *);
 enum handled handle_outcome(struct call *);
 enum handled handle_position(struct call *);
 enum handled handle_status(struct call *);
+enum handled handle_watch(struct call *);
 enum handled handle_later(struct call *);
 
 /* ---- shared by reads ---- */

@@ -89,7 +89,7 @@ struct cells_ask {
 static bool
 needs_engine(const struct call *call)
 {
-	return !call->on_engine && view_deadline(call->service->engine) <= call->now_ms; /* Q3 */
+	return call->place != PLACE_ENGINE && view_deadline(call->service->engine) <= call->now_ms; /* Q3 */
 }
 
 /* [[[sku, place], ...], options?]: true when *handled is already the answer. The pairs themselves are read later, once. */

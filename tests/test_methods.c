@@ -112,7 +112,7 @@ handle_text(const char *text)
 	handling = (struct handling){ 0 };
 	if (on_engine)
 		batch_begin();
-	handled = methods_handle(&service, on_engine, now_ms, frame.at, frame.used, &out, &handling);
+	handled = methods_handle(&service, on_engine ? PLACE_ENGINE : PLACE_ANY_LOOP, now_ms, frame.at, frame.used, &out, &handling);
 	host.durable = engine_seq(service.engine);
 	return out.used ? wire_to_text(out.at, out.used) : "";
 }
@@ -456,7 +456,7 @@ a_full_batch_interrupts_a_post_and_nothing_is_done_twice(void)
 		memmove(out.at + handling.reply_at + 8, out.at + handling.reply_at, out.used - 8 - handling.reply_at);
 		handling.reply_at += 8;
 		batch_begin();
-		handled = methods_handle(&service, true, now_ms, frame.at, frame.used, &out, &handling);
+		handled = methods_handle(&service, PLACE_ENGINE, now_ms, frame.at, frame.used, &out, &handling);
 	}
 	check_equal(rounds, 2);
 	check_equal(handled, HANDLED_REPLY);
@@ -507,7 +507,7 @@ a_read_behind_min_seq_waits_or_says_where_it_is(void)
 	check_equal(handled, HANDLED_WAIT);
 	check(handling.wait_for == next && handling.wait_ms == 500);
 	handling.waited = true;
-	handled = methods_handle(&service, true, now_ms, frame.at, frame.used, &out, &handling);
+	handled = methods_handle(&service, PLACE_ENGINE, now_ms, frame.at, frame.used, &out, &handling);
 	check_equal(handled, HANDLED_REPLY);
 	check(wire_like(wire_to_text(out.at, out.used), "[1, 7, [\"behind\", *"));
 	check(wire_like(ask("ats", "[[], {'min_seq': 1, 'wait_ms': 1001}]"), "[\"bad_request\", \"wait_ms must be an integer 0..1000\", {}], nil"));
@@ -604,7 +604,7 @@ more_than_a_request_may_have_is_too_large(void)
 		for (uint32_t k = 0; k < rows[i].n; k++)
 			wire_from_text(&frame, rows[i].part);
 		handling = (struct handling){ 0 };
-		check_equal(methods_handle(&service, true, now_ms, frame.at, frame.used, &out, &handling), HANDLED_REPLY);
+		check_equal(methods_handle(&service, PLACE_ENGINE, now_ms, frame.at, frame.used, &out, &handling), HANDLED_REPLY);
 		snprintf(expected, sizeof expected, "[1, 7, [\"too_large\", \"%s\", {}], nil]", rows[i].message);
 		check(wire_like(wire_to_text(out.at, out.used), expected));
 	}
@@ -624,12 +624,12 @@ an_answer_that_does_not_fit_is_taken_back_whole(void)
 	wire_from_text(&frame, "[0, 7, 'stock', [[['a', 'l1'], ['a', 'l1'], ['a', 'l1']]]]");
 	handling = (struct handling){ 0 };
 	buffer_append(&narrow, "....", 4);
-	check_equal(methods_handle(&service, true, now_ms, frame.at, frame.used, &narrow, &handling), HANDLED_REPLY);
+	check_equal(methods_handle(&service, PLACE_ENGINE, now_ms, frame.at, frame.used, &narrow, &handling), HANDLED_REPLY);
 	check(!narrow.full && handling.refused);
 	check(wire_like(wire_to_text(narrow.at + 4, narrow.used - 4), "[1, 7, [\"too_large\", *"));
 	narrow.used = 4;
 	narrow.limit = narrow.size = 20;
-	check_equal(methods_handle(&service, true, now_ms, frame.at, frame.used, &narrow, &handling), HANDLED_CLOSE);
+	check_equal(methods_handle(&service, PLACE_ENGINE, now_ms, frame.at, frame.used, &narrow, &handling), HANDLED_CLOSE);
 	buffer_fini(&narrow);
 }
 

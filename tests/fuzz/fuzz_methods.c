@@ -88,15 +88,15 @@ frame_handle(const uint8_t *frame, size_t n)
 	struct handling handling = { 0 };
 	enum handled handled;
 	out.used = 0;
-	handled = methods_handle(&service, (n & 1) == 0, now_ms, frame, n, &out, &handling);
+	handled = methods_handle(&service, (n & 1) == 0 ? PLACE_ENGINE : PLACE_ANY_LOOP, now_ms, frame, n, &out, &handling);
 	if (handled == HANDLED_ENGINE) {
 		batch_begin();
-		handled = methods_handle(&service, true, now_ms, frame, n, &out, &handling);
+		handled = methods_handle(&service, PLACE_ENGINE, now_ms, frame, n, &out, &handling);
 	}
 	while (handled == HANDLED_AGAIN || handled == HANDLED_WAIT) {
 		batch_begin();
 		handling.waited = true;
-		handled = methods_handle(&service, true, now_ms, frame, n, &out, &handling);
+		handled = methods_handle(&service, PLACE_ENGINE, now_ms, frame, n, &out, &handling);
 	}
 	ensure(handled != HANDLED_ENGINE && handling.wait_for <= engine_seq(service.engine));
 	ensure((handled == HANDLED_REPLY) <= (out.used > 0));

@@ -6,6 +6,7 @@
 #include "net/connection_part.h"
 #include "net/codec_read.h"
 #include "net/dispatch.h"
+#include "net/feed.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -86,6 +87,8 @@ void
 connection_close(struct connection *c)
 {
 	struct loop *l = c->loop;
+	if (c->followed)
+		feed_gone(l->feed, connection_token(c));
 	if (c->readable)
 		event_free(c->readable);
 	if (c->writable)

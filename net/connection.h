@@ -55,6 +55,8 @@ struct connection {
 	int64_t frame_since_ms; /* steady, since when `in` waits for its end */
 	struct handling handling; /* of the frame that is handled in parts */
 	bool resuming; /* a part of its reply stands in `out` from handling.reply_at on */
+	bool followed; /* the feed's thread knows this connection */
+	uint64_t fed_bytes; /* of all that it sent here */
 	uint32_t owed; /* requests that others will answer: the engine's loop, a job, a waiting read */
 
 	struct buffer out;
@@ -80,6 +82,8 @@ void connection_mark(struct connection *, uint64_t position);
 void connection_mark_read(struct connection *, size_t from, uint64_t position, const struct asked *);
 /* The answer to one owed request, encoded elsewhere; n = 0: it has none. asked: it falls under C5; else NULL. */
 void connection_reply(struct connection *, const uint8_t *bytes, size_t n, uint64_t position, const struct asked *);
+/* A message of the feed, which nobody asked for: durable, so it waits for nothing but what stands before it. */
+void connection_told(struct connection *, const uint8_t *bytes, size_t n);
 /* No more frames; closes when everything owed is answered and sent. */
 void connection_finish(struct connection *);
 

@@ -3,6 +3,7 @@
 #include "net/connection_part.h"
 #include "net/codec_read.h"
 #include "net/dispatch.h"
+#include "net/feed.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -185,14 +186,10 @@ connection_out_ready(struct connection *c)
 	c->out.limit = OUTPUT_STALL_BYTES + REPLY_BYTES_MAX;
 }
 
-void
-connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t position, const struct asked *asked)
+/* Encoded elsewhere: it stands before the part of a reply that has no end yet. */
+static void
+out_insert(struct connection *c, const uint8_t *bytes, size_t n, uint64_t position, const struct asked *asked)
 {
-	if (c->owed > 0)
-		c->owed--;
-	connection_dirty_add(c);
-	if (c->state == CONNECTION_LINGERING || c->failed || n == 0)
-		return;
 	connection_out_ready(c);
 	size_t at = c->resuming ? c->handling.reply_at : c->out.used, part = c->out.used - at;
 	uint8_t *room = buffer_room(&c->out, n);
@@ -208,6 +205,33 @@ connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t 
 	mark_at(c, c->out_base + at + n, position);
 	if (asked) /* it may have waited on its way here */
 		read_keep(c, c->out_base + at, c->out_base + at + n, asked);
+}
+
+void
+connection_reply(struct connection *c, const uint8_t *bytes, size_t n, uint64_t position, const struct asked *asked)
+{
+	if (c->owed > 0)
+		c->owed--;
+	connection_dirty_add(c);
+	if (c->state != CONNECTION_LINGERING && !c->failed && n > 0)
+		out_insert(c, bytes, n, position, asked);
+}
+
+void
+connection_told(struct connection *c, const uint8_t *bytes, size_t n)
+{
+	if (c->state != CONNECTION_OPEN)
+		return;
+	connection_dirty_add(c);
+	out_insert(c, bytes, n, 0, NULL);
+}
+
+/* Tells the feed how much of what it sent has gone; what else is unread counts as the feed's. */
+static void
+taken_tell(const struct connection *c)
+{
+	uint64_t unread = out_end(c) - c->sent;
+	feed_taken(c->loop->feed, connection_token(c), c->fed_bytes - (unread < c->fed_bytes ? unread : c->fed_bytes));
 }
 
 /* Drops what was sent: at once when it is all, else when it is more than what is left to move. */
@@ -289,6 +313,8 @@ connection_flush(struct connection *c, uint64_t durable)
 		}
 		out_compact(c);
 	}
+	if (c->followed)
+		taken_tell(c);
 	if (!connection_held_count(c))
 		return;
 	if (c->stall == STALL_OUTPUT && !connection_output_is_long(c, OUTPUT_STALL_BYTES / 2))

@@ -4,6 +4,7 @@
  */
 #include "net/dispatch_part.h"
 #include "net/codec_read.h"
+#include "net/feed.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -118,6 +119,16 @@ hand_over(struct connection *c, const uint8_t *frame, size_t n)
 	return DISPATCH_DONE;
 }
 
+static enum dispatched
+hand_to_feed(struct connection *c, const uint8_t *frame, size_t n)
+{
+	c->followed = true;
+	if (!feed_hand(c->loop->feed, connection_token(c), frame, n))
+		return stall(c, STALL_RING);
+	c->owed++;
+	return DISPATCH_DONE;
+}
+
 enum dispatched
 dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 {
@@ -148,6 +159,8 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 			return DISPATCH_DONE;
 		case HANDLED_ENGINE:
 			return hand_over(c, frame, n);
+		case HANDLED_FEED:
+			return hand_to_feed(c, frame, n);
 		case HANDLED_LATER:
 			dispatch_count(l, h);
 			dispatch_job_add(d, l->index, connection_token(c), h);
@@ -238,7 +251,8 @@ remote_frame(struct dispatch *d, struct remote *r)
 			remote_done(d, r, 0, FLAG_CLOSE);
 			return true;
 		case HANDLED_ENGINE:
-			ensure(!"this is the engine's loop");
+		case HANDLED_FEED:
+			ensure(!"this is the engine's loop, and what is the feed's goes there at once");
 		}
 	}
 }
@@ -284,12 +298,35 @@ replies_take(struct dispatch *d)
 	}
 }
 
+/* Replies and messages of the feed, up to so many a round: a watcher's are long. */
+static void
+feed_take(struct loop *l)
+{
+	struct ring_record record;
+	unsigned n = 0;
+	for (; n < FEED_RECORDS_MAX && feed_get(l->feed, &record); n++, feed_release(l->feed)) {
+		struct connection *c = connection_find(l, record.token);
+		if (!c)
+			continue;
+		c->fed_bytes += record.n;
+		if (record.kind == RING_CUT)
+			connection_close(c);
+		else if (record.kind == RING_TOLD)
+			connection_told(c, record.bytes, record.n);
+		else
+			connection_reply(c, record.bytes, record.n, record.wait_for, NULL);
+	}
+	if (n == FEED_RECORDS_MAX)
+		l->busy = true;
+}
+
 /* ---- the round ---- */
 
 void
 dispatch_round(struct loop *l)
 {
 	struct dispatch *d = l->dispatch;
+	feed_take(l);
 	if (l->index > 0) {
 		replies_take(d);
 	} else {
@@ -304,6 +341,7 @@ void
 dispatch_bells(struct loop *l)
 {
 	struct dispatch *d = l->dispatch;
+	feed_ring(l->feed);
 	if (l->index > 0) {
 		if (d->put || ring_was_full(d->from_engine))
 			loop_ring(&d->loops[0]);

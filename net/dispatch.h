@@ -4,6 +4,7 @@
  *
  *      frame ─▶ methods_handle ─┬─▶ reply, marked
  *                               ├─▶ ring ─▶ engine's loop ─▶ ring ─▶ reply, marked     (extra loops)
+ *                               ├─▶ ring ─▶ feed ─▶ ring ─▶ reply, and messages later    (watch, snapshots)
  *                               ├─▶ parked (min_seq and wait_ms) ─▶ methods_handle again
  *                               └─▶ job ─▶ engine_job_run ─▶ methods_finish
  *
@@ -18,6 +19,7 @@
 #define PARKED_MAX       1024 /* reads that wait in one loop; beyond: answered `behind` at once */
 #define JOBS_MAX         256 /* open jobs; the engine takes far fewer */
 #define REMOTE_FRAMES_MAX 4096 /* of one extra loop in one wake-up of the engine's */
+#define FEED_RECORDS_MAX 256 /* of the feed in one wake-up of a loop */
 
 struct dispatch;
 

@@ -163,6 +163,7 @@ parked_try(struct dispatch *d, struct parked *p)
 	}
 	case HANDLED_NOTHING:
 	case HANDLED_LATER:
+	case HANDLED_FEED:
 	case HANDLED_AGAIN:
 	case HANDLED_CLOSE:
 		break;

@@ -270,6 +270,26 @@ host_recovery(const struct host *h)
 	return &h->recovery;
 }
 
+struct log *
+host_log(struct host *h)
+{
+	return h->log;
+}
+
+struct image *
+host_image(struct host *h)
+{
+	return h->image;
+}
+
+uint64_t
+host_oldest(struct host *h)
+{
+	struct journal_status status;
+	journal_status(h->log, &status);
+	return status.oldest_seq;
+}
+
 bool
 host_pressure(const struct host *h)
 {

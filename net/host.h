@@ -38,6 +38,11 @@ struct host *host_open(const struct host_options *, struct why *);
 struct engine *host_engine(struct host *);
 struct batcher *host_batcher(struct host *);
 const struct recovery *host_recovery(const struct host *);
+/* For the feed, which reads both beside their writers. */
+struct log *host_log(struct host *);
+struct image *host_image(struct host *);
+/* The first position that the journal still has. Any thread. */
+uint64_t host_oldest(struct host *);
 
 /* Holds should be refused: the disk has no room for the journal to grow, or the append does not move. */
 bool host_pressure(const struct host *);

@@ -38,6 +38,7 @@ struct connection;
 struct dispatch;
 struct event;
 struct event_base;
+struct feed_road;
 
 enum drain { DRAIN_NOT, DRAIN_FINISH, DRAIN_LOG_FAILED };
 
@@ -49,6 +50,7 @@ struct loop {
 	const struct service *service;
 	struct batcher *batcher;
 	struct dispatch *dispatch;
+	struct feed_road *feed; /* to the feed's thread and back */
 	struct counters counters;
 	_Atomic uint64_t *connections_open; /* of all loops, for the listener's bound */
 

@@ -1,6 +1,6 @@
 /*
  * ring.h: a bounded one-way road for byte records between two threads: one puts, one gets. It joins an extra network loop with the
- * engine's loop, one ring each way.
+ * engine's loop, and each loop with the feed, one ring each way.
  *
  * Descriptors travel in a Concurrency Kit ring (single producer, single consumer); the bytes lie in a circular store beside it. A
  * record above RING_COPY_MAX travels as a heap block of its own, so no record is too long for the store.
@@ -20,7 +20,11 @@
 #define RING_STORE_BYTES  ((size_t)2 << 20)
 #define RING_COPY_MAX     ((size_t)64 << 10)
 
-enum ring_kind { RING_FRAME, RING_REPLY, RING_SOCKET };
+enum ring_kind {
+	RING_FRAME, RING_REPLY, RING_SOCKET,
+	RING_TOLD, /* the feed's: a message nobody asked for */
+	RING_CUT, /* the feed's: the connection is closed at once */
+};
 
 struct ring_record {
 	enum ring_kind kind;

@@ -4,6 +4,7 @@
 #include "net/codec_write.h"
 #include "net/connection.h"
 #include "net/dispatch.h"
+#include "net/feed.h"
 #include "net/host.h"
 #include "net/http.h"
 #include "net/listener.h"
@@ -29,6 +30,7 @@ struct server {
 	struct host_options host_options;
 	struct host *host;
 	struct service service;
+	struct feed *feed;
 	struct loop loops[LOOPS_MAX];
 	pthread_t threads[LOOPS_MAX];
 	unsigned loops_n, threads_n; /* loops made; threads running (the first loop is this thread) */
@@ -71,6 +73,12 @@ service_room(void *host)
 	return batcher_room(host_batcher(((struct server *)host)->host));
 }
 
+static uint64_t
+feed_oldest(void *context)
+{
+	return host_oldest(((struct server *)context)->host);
+}
+
 static bool
 service_overloaded(void *host)
 {
@@ -80,7 +88,7 @@ service_overloaded(void *host)
 static uint64_t
 counter_sum(const struct server *s, enum counter which)
 {
-	uint64_t sum = 0;
+	uint64_t sum = counters_get(feed_counters(s->feed), which);
 	for (unsigned i = 0; i < s->loops_n; i++)
 		sum += counters_get(&s->loops[i].counters, which);
 	return sum;
@@ -93,6 +101,8 @@ server_figures(void *context, figure_fn *each, void *to)
 	struct server *s = context;
 	struct batcher_figures b;
 	struct host_figures h;
+	struct feed_figures f;
+	feed_figures(s->feed, &f);
 	batcher_figures(host_batcher(s->host), &b);
 	host_figures(s->host, &h);
 	each(to, "position", "last position decided", false, engine_seq(host_engine(s->host)));
@@ -111,6 +121,9 @@ server_figures(void *context, figure_fn *each, void *to)
 	each(to, "append_us_max", "microseconds of the longest append and sync", false, b.append_us_max);
 	each(to, "expire_rounds", "slices of expiry", true, b.expire_rounds);
 	each(to, "connections", "open connections", false, atomic_load_explicit(&s->connections_open, memory_order_relaxed));
+	each(to, "watchers", "connections that watch", false, f.watchers);
+	each(to, "watchers_catching_up", "of these, the ones that read older changes", false, f.catching);
+	each(to, "feed_position", "changes are told up to here; 0: nobody watches", false, f.position);
 	each(to, "gate_up", "1: the gate takes events", false, supervisor_up(s->gate));
 	each(to, "gate_starts", "times the gate was started", true, supervisor_starts(s->gate));
 	each(to, "gate_port_events", "port of the gate's REP socket; 0: none", false, s->ports.events);
@@ -270,6 +283,11 @@ loops_make(struct server *s)
 	s->service = (struct service){ .engine = host_engine(s->host), .server = SERVER_VERSION, .node = s->config->node,
 		.epoch = host_recovery(s->host)->tail.epoch, .options = &s->config->engine, .durable = service_durable,
 		.status = service_status, .host = s, .room = service_room, .overloaded = service_overloaded };
+	const struct feed_parts parts = { .service = &s->service, .batcher = host_batcher(s->host), .log = host_log(s->host),
+		.image = host_image(s->host), .oldest = feed_oldest, .context = s };
+	s->feed = s->service.feed = feed_open(&parts, &s->why);
+	if (!s->feed)
+		return -1;
 	for (unsigned i = 0; i < s->config->loops; i++) {
 		struct loop *l = &s->loops[i];
 		if (loop_init(l, i, s->config->connections_max, &s->why) < 0)
@@ -287,7 +305,8 @@ loops_make(struct server *s)
 	}
 	for (unsigned i = 0; i < s->loops_n; i++) {
 		s->loops[i].dispatch = dispatch_new(s->loops, s->loops_n, i);
-		if (!s->loops[i].dispatch) {
+		s->loops[i].feed = feed_join(s->feed, &s->loops[i], s->config->connections_max);
+		if (!s->loops[i].dispatch || !s->loops[i].feed) {
 			snprintf(s->why.text, sizeof s->why.text, "no memory for the rings between the loops");
 			return -1;
 		}
@@ -401,6 +420,8 @@ extra_main(void *arg)
 static int
 threads_start(struct server *s)
 {
+	if (feed_start(s->feed, &s->why) < 0)
+		return -1;
 	for (unsigned i = 1; i < s->loops_n; i++) {
 		atomic_fetch_add_explicit(&s->extra_alive, 1, memory_order_relaxed);
 		if (thread_start(&s->threads[s->threads_n + 1], extra_main, &s->loops[i])) {
@@ -450,6 +471,7 @@ loops_end(struct server *s)
 	drain(s, DRAIN_FINISH);
 	for (unsigned i = 1; i <= s->threads_n; i++)
 		pthread_join(s->threads[i], NULL);
+	feed_stop(s->feed);
 	supervisor_close(s->gate);
 	http_close(s->http);
 	loop_unwatch(s->signals[0]);
@@ -465,6 +487,7 @@ loops_free(struct server *s)
 		loop_fini(&s->loops[i]);
 		dispatch_free(d);
 	}
+	feed_close(s->feed);
 }
 
 static enum server_end

@@ -399,7 +399,6 @@ what_is_not_there_yet_says_so(void)
 	static const struct row rows[] = {
 		{ "atp", "['a', 'l1']", "[\"bad_request\", \"atp: not supported yet\", {}], nil" },
 		{ "explain", "['a', 'l1']", "[\"bad_request\", \"explain: not supported yet\", {}], nil" },
-		{ "watch", "[{}]", "[\"bad_request\", \"watch: not supported yet\", {}], nil" },
 		{ "buy", "[]", "[\"unknown_method\", \"there is no method \"buy\"\", {}], nil" },
 		{ "reserve", "5", "[\"bad_request\", \"params must be an array\", {}], nil" },
 	};

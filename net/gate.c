@@ -65,7 +65,7 @@ enum { POLL_SIGNALS, POLL_EVENTS, POLL_PUSH, POLL_SERVER, POLL_COUNT };
 static bool
 gate_done(const struct gate *g, int64_t now_ms)
 {
-	return g->stopping && (g->queue.unanswered == 0 || now_ms >= g->stop_ms || g->server.state != SERVER_UP);
+	return g->stopping && (g->queue.unanswered == 0 || now_ms >= g->stop_ms || g->server.line.state != LINE_UP);
 }
 
 /* How many are ready; 0 also when a signal came in between; -1: errno. */
@@ -139,7 +139,7 @@ gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
 	gate_server_init(&g->server, &server, &g->queue, &g->counters);
 	g->server.reply = gate_intake_reply;
 	g->server.context = &g->intake;
-	g->server.say = g->say = setup->say;
+	g->server.line.say = g->say = setup->say;
 	g->signals_fd = signals_open();
 	if (g->signals_fd < 0) {
 		snprintf(why->text, sizeof why->text, "cannot take signals: %s", strerror(errno));
@@ -159,7 +159,7 @@ gate_open(const struct gate_setup *setup, struct why *why)
 		snprintf(why->text, sizeof why->text, "no memory for the gate");
 		return NULL;
 	}
-	g->signals_fd = g->server.fd = -1;
+	g->signals_fd = g->server.line.fd = -1;
 	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
 		g->doors[door] = (struct gate_socket){ .socket = -1, .fd = -1 };
 	if (gate_start(g, setup, why) == 0)

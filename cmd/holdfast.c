@@ -33,6 +33,8 @@ static const struct cli_command command[] = {
 	{ "quarantine", "list | replay | drop ...", "events that could not be applied", cli_quarantine_options, cli_quarantine,
 	    cli_quarantine_more },
 	{ "digest", "", "a checksum of all stock, to compare two servers", cli_digest_options, cli_digest, NULL },
+	{ "backup", "DIR", "a checked copy of a running server's image", cli_backup_options, cli_backup, cli_backup_more },
+	{ "restore", "DIR", "make a data folder of a backup", cli_restore_options, cli_restore, cli_restore_more },
 	{ "doctor", "DIR", "check a data folder offline: journal and image", cli_doctor_options, cli_doctor, NULL },
 };
 #define COMMANDS (sizeof command / sizeof *command)

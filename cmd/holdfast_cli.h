@@ -18,7 +18,7 @@
 	X(UNREACHABLE, 3, "no server (or gate) there, or none that answers: nothing happened") \
 	X(UNKNOWN, 4, "the answer was lost: it may or may not have happened; the same command again, with the same id, is safe") \
 	X(REJECTED, 5, "post: done, but some rows were rejected (quarantine replay: some still are)") \
-	X(DAMAGED, 6, "doctor: damage was found") \
+	X(DAMAGED, 6, "doctor, restore: damage was found") \
 	X(FILE, 7, "a file cannot be read or written") \
 	X(INTERRUPTED, 130, "interrupted. post: what was acknowledged stands; scan: no half file is left; watch: its usual end")
 
@@ -89,7 +89,7 @@ int cli_say(const struct cli *, enum cli_exit, const char *code, const char *for
 /* ---- the subcommands ---- */
 
 extern const struct cli_option cli_reserve_options[], cli_settle_options[], cli_post_options[], cli_group_options[], cli_digest_options[],
-    cli_position_options[], cli_quarantine_options[], cli_doctor_options[], cli_scan_options[];
+    cli_position_options[], cli_quarantine_options[], cli_doctor_options[], cli_scan_options[], cli_backup_options[], cli_restore_options[];
 int cli_status(struct cli *, int argc, char **argv);
 int cli_ats(struct cli *, int argc, char **argv);
 int cli_stock(struct cli *, int argc, char **argv);
@@ -108,6 +108,8 @@ int cli_post(struct cli *, int argc, char **argv);
 int cli_policy(struct cli *, int argc, char **argv);
 int cli_quarantine(struct cli *, int argc, char **argv);
 int cli_doctor(struct cli *, int argc, char **argv);
-extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[];
+int cli_backup(struct cli *, int argc, char **argv);
+int cli_restore(struct cli *, int argc, char **argv);
+extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_backup_more[], cli_restore_more[];
 
 #endif

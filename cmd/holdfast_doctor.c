@@ -81,6 +81,9 @@ for_people(const struct doctor_report *r)
 	char a[WORDS], b[WORDS], n[WORDS], size[WORDS];
 	if (j->segments == 0)
 		puts("journal  empty");
+	else if (!j->damaged && j->last_seq < j->oldest_seq)
+		printf("journal  sound, no batch yet: it begins at position %s, epoch %llu\n", words_count(a, (int64_t)j->oldest_seq),
+		    (unsigned long long)j->epoch);
 	else
 		printf("journal  %s, positions %s to %s: %s batches, %s in %llu file%s, epoch %llu\n",
 		    j->damaged ? "damaged" : j->torn ? "sound with a torn tail" : j->closed ? "sound, closed" : "sound",

@@ -4,7 +4,8 @@
  * stock: quantities, policies, open lines, source marks, by name and independent of the order of arrival: what two stores of
  *        one truth must agree on. Made by a job in slices while the engine goes on: what changes before the walk comes to
  *        it is added as it was at the start (digest_cell_changes, digest_reservation_changes), so the sum is of one instant.
- * state: everything evolve keeps, slot by slot; for tests and small engines, in one stop.
+ * state: everything evolve keeps, slot by slot, but not the position that the engine stands at; for tests and small engines, in
+ *        one stop.
  */
 #ifndef HOLDFAST_CORE_DIGEST_H
 #define HOLDFAST_CORE_DIGEST_H

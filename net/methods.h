@@ -19,6 +19,8 @@ struct service {
 	struct feed *feed; /* for requests that are handled at PLACE_FEED; NULL: none is */
 	const char *server; /* "holdfastd 0.1" */
 	const char *node;
+	const char *data; /* the data folder, absolute; NULL: there is none */
+	int64_t image_age_ms; /* what is durable waits for the image at most so long, and as long as its commit takes */
 	uint64_t epoch;
 	const struct engine_options *options; /* in force, for `hello`; NULL: the defaults */
 	/* Position that is durable now (atomic behind the call), and the host's counters for `status`. */

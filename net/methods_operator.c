@@ -187,7 +187,7 @@ handle_status(struct call *call)
 	if (params_count(call->space, call->params_n, 0, 0) != STATUS_OK)
 		return call_bad(call);
 	engine_usage(service->engine, &usage);
-	query_head(call, 10);
+	query_head(call, 12);
 	put_text(b, "durable");
 	put_uint(b, service->durable(service->host));
 	put_text(b, "epoch");
@@ -196,6 +196,13 @@ handle_status(struct call *call)
 	put_text(b, service->node);
 	put_text(b, "server");
 	put_text(b, service->server);
+	put_text(b, "data");
+	if (service->data)
+		put_text(b, service->data);
+	else
+		put_nil(b);
+	put_text(b, "image_age_ms");
+	put_int(b, service->image_age_ms);
 	put_text(b, "tables");
 	put_tables(b, &usage, engine_limits_of(service->engine));
 	put_text(b, "reservations_open");

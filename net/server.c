@@ -12,6 +12,7 @@
 #include "net/supervisor.h"
 #include "net/thread.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@ struct server {
 	struct host *host;
 	struct service service;
 	struct feed *feed;
+	char data[PATH_MAX]; /* absolute */
 	struct loop loops[LOOPS_MAX];
 	pthread_t threads[LOOPS_MAX];
 	unsigned loops_n, threads_n; /* loops made; threads running (the first loop is this thread) */
@@ -280,7 +282,9 @@ host_start(struct server *s)
 static int
 loops_make(struct server *s)
 {
-	s->service = (struct service){ .engine = host_engine(s->host), .server = SERVER_VERSION, .node = s->config->node,
+	const char *data = realpath(s->config->data, s->data);
+	s->service = (struct service){ .engine = host_engine(s->host), .server = SERVER_VERSION, .node = s->config->node, .data = data,
+		.image_age_ms = s->config->image_age_ms,
 		.epoch = host_recovery(s->host)->tail.epoch, .options = &s->config->engine, .durable = service_durable,
 		.status = service_status, .host = s, .room = service_room, .overloaded = service_overloaded };
 	const struct feed_parts parts = { .service = &s->service, .batcher = host_batcher(s->host), .log = host_log(s->host),

@@ -135,19 +135,19 @@ commit_when_due(struct checkpoint *c, int64_t now_ms, struct why *why)
 static int
 copy_when_due(struct checkpoint *c, int64_t now_ms, struct why *why)
 {
-	struct image_meta meta;
+	struct image_findings copy;
 	if (c->options.copy_dir == NULL || committed_seq(c) <= c->status.copied_seq)
 		return 0;
 	if (c->copy_scheduled && now_ms < c->copy_at_ms)
 		return 0;
 	c->copy_scheduled = true;
-	if (image_copy(c->image, c->options.copy_dir, &meta, why) < 0) {
+	if (image_copy(c->image, c->options.copy_dir, &copy, why) < 0) {
 		c->status.failures++;
 		c->copy_at_ms = now_ms + CHECKPOINT_RETRY_MS;
 		return -1;
 	}
 	c->copy_at_ms = now_ms + c->options.copy_ms;
-	c->status.copied_seq = meta.seq;
+	c->status.copied_seq = copy.meta.seq;
 	c->status.copies++;
 	return 0;
 }

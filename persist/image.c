@@ -18,8 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define IMAGE_FILE_MODE 0640
-#define MAP_UNIT        UINT64_C(4096)
+#define MAP_UNIT UINT64_C(4096)
 
 int
 image_fail(struct why *why, const char *form, ...)
@@ -114,16 +113,6 @@ open_durable(struct image *im, struct disk *disk, struct why *why)
 	return rc ? image_say(why, im->path, "cannot be synced", rc) : 0;
 }
 
-/* With its lock: whatever follows, image_close takes it back. NULL: no memory. */
-static struct image *
-image_new(void)
-{
-	struct image *im = calloc(1, sizeof(*im));
-	if (im != NULL)
-		pthread_mutex_init(&im->lock, NULL);
-	return im;
-}
-
 struct image *
 image_open(const char *dir, uint64_t map_bytes, struct why *why)
 {
@@ -148,6 +137,15 @@ failed:
 		disk->calls->end(disk);
 	image_close(im);
 	return NULL;
+}
+
+struct image *
+image_new(void)
+{
+	struct image *im = calloc(1, sizeof(*im));
+	if (im != NULL)
+		pthread_mutex_init(&im->lock, NULL);
+	return im;
 }
 
 void
@@ -406,48 +404,4 @@ image_commit(struct image *im, struct why *why)
 	im->meta = meta;
 	fold_clear(im->fold);
 	return 0;
-}
-
-/* ---- for image_check.c and image_copy.c -------------------------------------------------------------------------- */
-
-/* Without a lock file, since nobody writes. The map is as long as what is used: LMDB raises a size that is too small. */
-static int
-env_open_still(MDB_env **env, const char *path)
-{
-	int rc = mdb_env_create(env);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(*env, MAP_UNIT);
-	if (rc == 0)
-		rc = mdb_env_open(*env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, IMAGE_FILE_MODE);
-	return rc;
-}
-
-struct image *
-image_open_still(const char *path, struct why *why)
-{
-	struct image *im = image_new();
-	MDB_txn *txn = NULL;
-	const char *wrong = NULL;
-	int rc = im == NULL ? ENOMEM : env_open_still(&im->env, path);
-	if (rc == 0)
-		rc = mdb_txn_begin(im->env, NULL, MDB_RDONLY, &txn);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &im->records);
-	if (rc == 0)
-		wrong = image_meta_get(txn, im->records, &im->meta);
-	mdb_txn_abort(txn);
-	if (rc == 0 && wrong == NULL)
-		return im;
-	image_fail(why, "image %s: LMDB does not open it: %s", path, wrong ? wrong : mdb_strerror(rc));
-	image_close(im);
-	return NULL;
-}
-
-int
-image_copy_compact(struct image *im, const char *path, struct why *why)
-{
-	if (im->env == NULL)
-		return image_fail(why, "image %s: is not open after an earlier failure", im->path);
-	int rc = mdb_env_copy2(im->env, path, MDB_CP_COMPACT);
-	return rc ? image_say(why, path, "the copy cannot be written", rc) : 0;
 }

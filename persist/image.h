@@ -80,9 +80,14 @@ void image_snapshot_close(struct image_snapshot *); /* may be NULL */
 
 /*
  * A compact copy of the image in the folder `to` (made when missing), checked whole before it takes the place of an earlier
- * copy: a restore point. *meta (may be NULL) is the copy's. Reads in a transaction of its own. -1: why; an earlier copy stays.
+ * copy: a restore point. *found (may be NULL) is what the check of the copy found. Reads in a transaction of its own. -1: why,
+ * of a full disk with what is needed and what is there; an earlier copy stays.
  */
-int image_copy(struct image *, const char *to, struct image_meta *meta, struct why *);
+int image_copy(struct image *, const char *to, struct image_findings *found, struct why *);
+/*
+ * The image of a folder whose server may be running: for image_meta (as of now), image_copy and image_close only. NULL: why.
+ */
+struct image *image_open_beside(const char *dir, struct why *);
 /* Puts the copy in folder `from` in the place of DIR/image, checked first. The image must not be open. -1: why. */
 int image_restore(const char *dir, const char *from, struct why *);
 

@@ -19,37 +19,57 @@ sync_file(struct disk *disk, const char *name)
 	return rc;
 }
 
-/* Copies into the folder behind `disk` under the new name, checks and syncs it, then gives it its name. */
-static int
-copy_checked(struct image *im, struct disk *disk, const char *path, struct image_meta *meta, struct why *why)
+/* What is needed, where, and how much there is: behind the sentence of a copy that found the disk full. */
+static void
+say_room(struct why *why, struct disk *disk, const char *to, uint64_t needed)
 {
-	struct image_findings found;
-	if (disk->calls->remove(disk, IMAGE_NEW_NAME) < 0 && errno != ENOENT)
-		return image_fail(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
-	if (image_copy_compact(im, path, why) < 0)
-		return -1;
-	if (sync_file(disk, IMAGE_NEW_NAME) < 0)
-		return image_fail(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
-	if (image_check_file(disk, IMAGE_NEW_NAME, path, &found, why) < 0)
-		return -1;
-	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
-		return image_fail(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));
-	if (meta != NULL)
-		*meta = found.meta;
-	return 0;
+	struct why said = *why;
+	int64_t left = disk->calls->free_bytes(disk);
+	image_fail(why, "%.300s: the copy takes up to %llu MiB, the folder %.150s has room for %lld MiB", said.text,
+	    (unsigned long long)(needed >> 20) + 1, to, (long long)(left >> 20));
 }
 
 int
-image_copy(struct image *im, const char *to, struct image_meta *meta, struct why *why)
+image_copy_begin(struct image *im, struct disk *disk, const char *to, struct why *why)
 {
 	char path[IMAGE_PATH_MAX];
 	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
 		return -1;
+	if (disk->calls->remove(disk, IMAGE_NEW_NAME) < 0 && errno != ENOENT)
+		return image_fail(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
+	int rc = image_copy_compact(im, path, why);
+	if (rc == 0)
+		return 0;
+	disk->calls->remove(disk, IMAGE_NEW_NAME); /* first, so that what it took counts as room */
+	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
+		say_room(why, disk, to, image_bytes(im));
+	return -1;
+}
+
+int
+image_copy_end(struct disk *disk, const char *to, struct image_findings *found, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
+		return -1;
+	if (sync_file(disk, IMAGE_NEW_NAME) < 0)
+		return image_fail(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
+	if (image_check_file(disk, IMAGE_NEW_NAME, path, found, why) < 0)
+		return -1;
+	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
+		return image_fail(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));
+	return 0;
+}
+
+int
+image_copy(struct image *im, const char *to, struct image_findings *found, struct why *why)
+{
+	struct image_findings ignored;
 	struct disk *disk = disk_posix_open(to, why);
 	if (disk == NULL)
 		return -1;
-	int rc = copy_checked(im, disk, path, meta, why);
-	if (rc < 0)
+	int rc = image_copy_begin(im, disk, to, why);
+	if (rc == 0 && (rc = image_copy_end(disk, to, found ? found : &ignored, why)) < 0)
 		disk->calls->remove(disk, IMAGE_NEW_NAME);
 	disk->calls->end(disk);
 	return rc;

@@ -1,6 +1,6 @@
 /*
- * image_lmdb.h: the image's own fields, for the two files that touch LMDB: image.c (the folding thread) and image_snapshot.c
- * (readers on any thread). What they share is the environment, which LMDB itself guards, but for one thing: after an error in
+ * image_lmdb.h: the image's own fields, for the files that touch LMDB: image.c (the folding thread), image_snapshot.c (readers
+ * on any thread) and image_still.c (whoever only copies). What the first two share is the environment, which LMDB itself guards, but for one thing: after an error in
  * writing a meta page the environment must be closed and opened anew, and no reader may stand in it then. `lock` is held over
  * that, and over each call of a snapshot.
  */
@@ -27,6 +27,10 @@ struct image {
 	char path[IMAGE_PATH_MAX];
 };
 
+#define IMAGE_FILE_MODE 0640
+
+/* Zeroes and the lock; image_close takes it back. NULL: no memory. */
+struct image *image_new(void);
 /* Fills why with a failed LMDB or system call; always -1. */
 int image_say(struct why *, const char *path, const char *doing, int rc);
 /* The meta record of a transaction; zeros when nothing was ever committed. NULL, or what is wrong. */

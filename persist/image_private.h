@@ -1,6 +1,6 @@
 /*
- * image_private.h: what the files of the image share: image.c (all that touches LMDB), image_check.c (the check in a child) and
- * image_copy.c (restore points).
+ * image_private.h: what the files of the image share: image.c, image_snapshot.c and image_still.c (which touch LMDB, image_lmdb.h),
+ * image_check.c (the check in a child) and image_copy.c (restore points); and what backup.c and restore.c take from them.
  */
 #ifndef HOLDFAST_PERSIST_IMAGE_PRIVATE_H
 #define HOLDFAST_PERSIST_IMAGE_PRIVATE_H
@@ -24,7 +24,18 @@ int64_t image_file_bytes(struct disk *, const char *name);
 int image_check_file(struct disk *, const char *name, const char *path, struct image_findings *, struct why *);
 /* For image_meta, image_copy_compact and image_close only, while nobody writes: opens with LMDB as it stands. NULL: why. */
 struct image *image_open_still(const char *path, struct why *);
-/* LMDB's compact copy of all committed records into a new file, unsynced. -1: why. */
+/* Of the file, as far as it is in use: what a copy takes at most. */
+uint64_t image_bytes(struct image *);
+/* LMDB's compact copy of all committed records into a new file, unsynced. 0 or an errno or LMDB's code with why. */
 int image_copy_compact(struct image *, const char *path, struct why *);
+/* Moves the position of an image that nobody has open up to `seq`, with nothing in between: for a restore. Durable. -1: why. */
+int image_move_ahead(const char *path, uint64_t seq, struct why *);
+
+/* ---- a copy in two steps (image_copy.c), into the folder behind `disk`; `to` is its name for sentences ---- */
+
+/* The compact copy under IMAGE_NEW_NAME, not yet synced. -1: why, with the way out of a full disk; nothing is left. */
+int image_copy_begin(struct image *, struct disk *, const char *to, struct why *);
+/* Synced, every page and record checked, then it gets the name IMAGE_NAME. -1: why; an earlier image stays. */
+int image_copy_end(struct disk *, const char *to, struct image_findings *, struct why *);
 
 #endif

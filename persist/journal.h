@@ -53,6 +53,12 @@ struct journal_status {
 };
 void journal_status(struct log *, struct journal_status *);
 
+/*
+ * Founds a journal in a folder that has none (J14): its first position is last_seq + 1, and the first claim gets an epoch above
+ * `epoch`. Durable when it returns. -1: why.
+ */
+int journal_found(struct disk *, uint64_t epoch, uint64_t last_seq, int64_t last_stamp_ms, struct why *);
+
 enum journal_state {
 	JOURNAL_WHOLE, /* every batch from first_seq on, up to where the next segment begins */
 	JOURNAL_CLOSED, /* the same, with a close marker */

@@ -52,7 +52,7 @@ place() { # NAME FOLDERS ALLOWED-FILES PATTERN
 include='^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]'
 
 place lmdb_is_only_in_the_image 'core persist net cmd include' 'persist/image_lmdb\.h' "${include}lmdb"
-place lmdb_is_spoken_only_by_the_image_and_its_snapshots 'core persist net cmd include' 'persist/image(_snapshot)?\.c' \
+place lmdb_is_spoken_only_by_the_image 'core persist net cmd include' 'persist/image(_snapshot|_still)?\.c' \
 	"${include}persist/image_lmdb"
 place msgpack_is_only_in_the_codecs 'core persist net cmd include' 'net/codec[a-z_]*\.[ch]|net/client_value\.c' "${include}msgpack"
 place nanomsg_is_only_in_the_gate 'core persist net cmd include' 'net/gate[a-z_]*\.[ch]' "${include}nanomsg/"

@@ -19,7 +19,7 @@ help_stands_for_each_subcommand(void)
 {
 	static const char *const name[] = { "status", "ats", "stock", "reserve", "commit", "release", "fulfil", "extend",
 		"pin", "move", "show", "post", "position",
-		"policy", "quarantine", "digest", "doctor" };
+		"policy", "quarantine", "digest", "backup", "restore", "doctor" };
 	char usage[64];
 	check_cli(0, "--help");
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++)

@@ -270,7 +270,7 @@ a_copy_is_whole_and_can_be_put_back(void)
 {
 	char dir[256], copy[300], nowhere[300];
 	struct why why = { "" };
-	struct image_meta meta;
+	struct image_findings found;
 	struct fold_twin twin;
 	uint64_t seed = check_seed(88);
 	folder_new(dir);
@@ -282,10 +282,10 @@ a_copy_is_whole_and_can_be_put_back(void)
 	for (int round = 0; round < 3; round++) {
 		check(collect(image, &twin, &seed, 10, &small));
 		check_equal(image_commit(image, &why), 0);
-		check_equal(image_copy(image, copy, &meta, &why), 0);
-		check_equal(meta.seq, image_collected_seq(image));
+		check_equal(image_copy(image, copy, &found, &why), 0);
+		check_equal(found.meta.seq, image_collected_seq(image));
 	}
-	check_equal(image_copy(image, nowhere, &meta, &why), -1);
+	check_equal(image_copy(image, nowhere, &found, &why), -1);
 	check(collect(image, NULL, &seed, 10, &small));
 	check_equal(image_commit(image, &why), 0);
 	image_close(image);

@@ -49,7 +49,7 @@ host_status(void *h, struct buffer *out)
 	put_field(out, "loops", 1);
 }
 
-static struct service service = { .server = "holdfastd test", .node = "n1", .epoch = 3, .durable = host_durable, .room = host_room,
+static struct service service = { .server = "holdfastd test", .data = "/srv/data", .image_age_ms = 10000, .node = "n1", .epoch = 3, .durable = host_durable, .room = host_room,
 	.overloaded = host_overloaded, .read_only = host_read_only, .status = host_status };
 static void *memory;
 static struct step_buffer steps;
@@ -374,7 +374,7 @@ digest_and_status_are_whole(void)
 	static const struct row rows[] = {
 		{ "digest", "[{'location': 'nowhere'}]", "[\"unknown_location\", *" },
 		{ "digest", "[{'location': 5}]", "[\"bad_request\", *" },
-		{ "status", "[]", "nil, {\"seq\"=>*, \"durable\"=>*, \"epoch\"=>3, \"node\"=>\"n1\", \"server\"=>\"holdfastd test\", \"tables\"=>{\"cells\"=>[3, 4096], "
+		{ "status", "[]", "nil, {\"seq\"=>*, \"durable\"=>*, \"epoch\"=>3, \"node\"=>\"n1\", \"server\"=>\"holdfastd test\", \"data\"=>\"/srv/data\", \"image_age_ms\"=>10000, \"tables\"=>{\"cells\"=>[3, 4096], "
 		  "\"skus\"=>[2, 1024], \"locations\"=>[2, 256], *\"quarantine\"=>[0, 64]}, \"reservations_open\"=>0, \"missing\"=>0, "
 		  "\"youngest_forgotten_age_ms\"=>nil, \"host\"=>{\"loops\"=>1}}" },
 	};

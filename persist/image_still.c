@@ -1,0 +1,116 @@
+/*
+ * image_still.c: an image opened by somebody who does not fold: as it stands and unguarded (nobody writes it), beside the server
+ * that writes it, and the one change that a restore makes to its copy.
+ */
+#include "persist/image_lmdb.h"
+#include "persist/image_record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/*
+ * Opens for reading with further flags and reads the meta record. The map is as long as the file says (the server's limit), since
+ * a server beside may have made the file longer a moment later.
+ */
+static struct image *
+open_read(const char *path, unsigned flags, struct why *why)
+{
+	struct image *im = image_new();
+	MDB_txn *txn = NULL;
+	const char *wrong = NULL;
+	int rc = im == NULL ? ENOMEM : mdb_env_create(&im->env);
+	if (rc == 0)
+		rc = mdb_env_open(im->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOTLS | flags, IMAGE_FILE_MODE);
+	if (rc == 0)
+		rc = mdb_txn_begin(im->env, NULL, MDB_RDONLY, &txn);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &im->records);
+	if (rc == 0)
+		wrong = image_meta_get(txn, im->records, &im->meta);
+	mdb_txn_abort(txn);
+	if (rc == 0 && wrong == NULL)
+		return im;
+	image_fail(why, "image %.300s: LMDB does not open it: %s%s", path, wrong ? wrong : mdb_strerror(rc),
+	    rc == EACCES ? ": run this as the server's user" : "");
+	image_close(im);
+	return NULL;
+}
+
+struct image *
+image_open_still(const char *path, struct why *why)
+{
+	return open_read(path, MDB_NOLOCK, why);
+}
+
+struct image *
+image_open_beside(const char *dir, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	return image_path(path, dir, IMAGE_NAME, why) < 0 ? NULL : open_read(path, 0, why);
+}
+
+uint64_t
+image_bytes(struct image *im)
+{
+	MDB_envinfo info = { .me_last_pgno = 0 };
+	MDB_stat stat = { .ms_psize = 0 };
+	if (im->env != NULL && mdb_env_info(im->env, &info) == 0 && mdb_env_stat(im->env, &stat) == 0)
+		return (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+	return 0;
+}
+
+int
+image_copy_compact(struct image *im, const char *path, struct why *why)
+{
+	if (im->env == NULL)
+		return image_fail(why, "image %s: is not open after an earlier failure", im->path);
+	int rc = mdb_env_copy2(im->env, path, MDB_CP_COMPACT);
+	if (rc)
+		image_say(why, path, "the copy cannot be written", rc);
+	return rc;
+}
+
+/* In one transaction, which LMDB makes durable before it returns. 0, an LMDB code, or -1: *wrong. */
+static int
+move(MDB_env *env, uint64_t seq, const char **wrong)
+{
+	MDB_txn *txn;
+	MDB_dbi records;
+	struct image_meta meta;
+	uint8_t bytes[RECORD_META_BYTES];
+	uint64_t key = RECORD_META_KEY;
+	MDB_val k = { 8, &key }, v = { sizeof(bytes), bytes };
+	int rc = mdb_txn_begin(env, NULL, 0, &txn);
+	if (rc)
+		return rc;
+	rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &records);
+	if (rc == 0 && (*wrong = image_meta_get(txn, records, &meta)) != NULL)
+		rc = -1;
+	if (rc == 0) {
+		ensure(seq >= meta.seq);
+		meta.seq = seq;
+		record_meta_encode(bytes, &meta);
+		rc = mdb_put(txn, records, &k, &v, 0);
+	}
+	if (rc == 0)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+int
+image_move_ahead(const char *path, uint64_t seq, struct why *why)
+{
+	MDB_env *env = NULL;
+	const char *wrong = NULL;
+	int rc = mdb_env_create(&env);
+	if (rc == 0)
+		rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, IMAGE_FILE_MODE);
+	if (rc == 0)
+		rc = move(env, seq, &wrong);
+	if (env != NULL)
+		mdb_env_close(env);
+	if (wrong != NULL)
+		return image_fail(why, "image %s: %s", path, wrong);
+	return rc ? image_say(why, path, "its position cannot be written", rc) : 0;
+}

@@ -130,6 +130,59 @@ load: all ## load a running server (LOAD="--server 127.0.0.1:7400 --connections 
 bench-redis: all ## durable reserves a second beside redis-server, in turn, same client (installs redis-server)
 	@bench/peers.sh $(B)
 
+# ---- manual, completion, install ---------------------------------------------------------------------------------
+# Pages and completion come out of the tables of options that the programs read.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+
+pages := $(B)/man/holdfast.1 $(B)/man/holdfastd.8 $(B)/man/holdfast-gate.8
+completions := $(addprefix $(B)/completion/,holdfast holdfastd holdfast-gate _holdfast)
+# What goes where.
+installed = $(addsuffix :$(BINDIR):755,$(B)/holdfastd $(B)/holdfast-gate $(B)/holdfast) \
+	$(B)/man/holdfast.1:$(DATADIR)/man/man1:644 $(B)/man/holdfastd.8:$(DATADIR)/man/man8:644 \
+	$(B)/man/holdfast-gate.8:$(DATADIR)/man/man8:644 \
+	$(addsuffix :$(DATADIR)/bash-completion/completions:644,$(filter-out %/_holdfast,$(completions))) \
+	$(B)/completion/_holdfast:$(DATADIR)/zsh/site-functions:644 \
+	$(addsuffix :$(INCLUDEDIR)/holdfast:644,$(wildcard include/holdfast/*.h)) $(B)/libholdfast.a:$(LIBDIR):644 \
+	$(B)/holdfast.pc:$(LIBDIR)/pkgconfig:644 $(addsuffix :$(DATADIR)/doc/holdfast:644,README.md net/PROTOCOL.md net/GATE.md)
+
+$(B)/man/%.1 $(B)/man/%.8: $(B)/holdfast
+	@mkdir -p $(@D)
+	@$(B)/holdfast man $* >$@
+$(B)/completion/_holdfast: $(B)/holdfast
+	@mkdir -p $(@D)
+	@$(B)/holdfast completion zsh >$@
+$(B)/completion/%: $(B)/holdfast
+	@mkdir -p $(@D)
+	@$(B)/holdfast completion bash >$@
+# Written anew each time: PREFIX may be another one.
+$(B)/holdfast.pc: $(B)/holdfast force
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: holdfast' \
+		'Description: the C client of Holdfast, the available-to-sell engine' "Version: $$($(B)/holdfast --version | cut -d' ' -f2)" \
+		'Libs: -L$${libdir} -lholdfast -lmsgpackc' 'Cflags: -I$${includedir}' >$@
+
+.PHONY: man install uninstall
+man: $(pages) $(completions) ## the manual and the shells' completion, in build/man and build/completion
+install: programs man $(B)/holdfast.pc ## programs, manual, completion, header, library: PREFIX=/usr/local, DESTDIR=
+	@for item in $(installed); do \
+		IFS=: read -r from folder mode <<<"$$item"; \
+		install -D -m "$$mode" "$$from" "$(DESTDIR)$$folder/$${from##*/}" || exit 1; \
+	done
+	@echo "installed under $(DESTDIR)$(PREFIX)"
+uninstall: ## remove what 'make install' with the same PREFIX put there
+	@for item in $(installed); do \
+		IFS=: read -r from folder mode <<<"$$item"; \
+		rm -f "$(DESTDIR)$$folder/$${from##*/}"; \
+	done
+	@for folder in $(INCLUDEDIR)/holdfast $(DATADIR)/doc/holdfast; do \
+		[[ ! -d "$(DESTDIR)$$folder" ]] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
+	done
+
 ROUNDS ?= 500
 prove-kill: test-programs ## kill -9 at random moments under load, ROUNDS=500 times
 	@HOLDFAST_ROUNDS=$(ROUNDS) $(B)/tests/test_kill

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION "0.1"
 #define SERVER_DEFAULT "127.0.0.1:7400"
 #define TIMEOUT_MS_DEFAULT 5000
 #define OPTIONS_MAX 40
@@ -36,8 +35,10 @@ static const struct cli_command command[] = {
 	{ "backup", "DIR", "a checked copy of a running server's image", cli_backup_options, cli_backup, cli_backup_more },
 	{ "restore", "DIR", "make a data folder of a backup", cli_restore_options, cli_restore, cli_restore_more },
 	{ "doctor", "DIR", "check a data folder offline: journal and image", cli_doctor_options, cli_doctor, NULL },
+	{ "completion", "bash|zsh", "what the shell needs to complete this command line", NULL, cli_completion, cli_completion_more },
+	{ "man", "[holdfast|holdfastd|holdfast-gate]", "a page of the manual, as roff", NULL, cli_man, NULL },
+	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
-#define COMMANDS (sizeof command / sizeof *command)
 
 static const struct cli_option global_options[] = {
 	{ "server", "HOST:PORT", "default " SERVER_DEFAULT ", or the environment's HOLDFAST_SERVER" },
@@ -64,8 +65,8 @@ static void
 help_all(void)
 {
 	puts("holdfast: asks and operates a Holdfast server\n\nusage: holdfast [options] SUBCOMMAND ...\n");
-	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-11s %s\n", command[i].name, command[i].help);
+	for (const struct cli_command *c = command; c->name; c++)
+		printf("  %-11s %s\n", c->name, c->help);
 	print_options("options, before or after the subcommand:", global_options);
 	puts("\nexit codes:");
 #define X(name, number, text) printf("  %-4d %s\n", number, text);
@@ -145,18 +146,18 @@ take_globals(struct cli *cli)
 static const struct cli_command *
 find(const char *name)
 {
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (strcmp(command[i].name, name) == 0)
-			return &command[i];
+	for (const struct cli_command *c = command; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
 	return NULL;
 }
 
 static int
 no_command(const struct cli *cli, const char *name)
 {
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (strncmp(command[i].name, name, 3) == 0)
-			return cli_usage(cli, "no subcommand '%s': did you mean '%s'?", name, command[i].name);
+	for (const struct cli_command *c = command; c->name; c++)
+		if (strncmp(c->name, name, 3) == 0)
+			return cli_usage(cli, "no subcommand '%s': did you mean '%s'?", name, c->name);
 	return cli_usage(cli, "no subcommand '%s'", name);
 }
 
@@ -165,7 +166,7 @@ static int
 answer_globals(const struct cli *cli)
 {
 	if (cli_value(cli, "version")) {
-		puts("holdfast " VERSION);
+		puts("holdfast " CLI_VERSION);
 		return CLI_OK;
 	}
 	if (!cli_value(cli, "help"))
@@ -180,7 +181,7 @@ answer_globals(const struct cli *cli)
 int
 main(int argc, char **argv)
 {
-	static struct cli cli;
+	static struct cli cli = { .commands = command, .globals = global_options };
 	int done;
 	if (!parse(&cli, argc, argv))
 		return CLI_USAGE;

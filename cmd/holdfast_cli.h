@@ -28,6 +28,7 @@ enum cli_exit {
 #undef X
 };
 
+#define CLI_VERSION "0.1"
 #define CLI_GIVEN_MAX 128 /* options of one command line */
 #define CLI_LINES_MAX 100 /* D12 */
 
@@ -47,7 +48,8 @@ struct cli_command {
 };
 
 struct cli {
-	const struct cli_command *command;
+	const struct cli_command *commands, *command; /* all, up to a NULL name; the chosen one */
+	const struct cli_option *globals;
 	char host[256];
 	uint16_t port;
 	int timeout_ms;
@@ -110,6 +112,9 @@ int cli_quarantine(struct cli *, int argc, char **argv);
 int cli_doctor(struct cli *, int argc, char **argv);
 int cli_backup(struct cli *, int argc, char **argv);
 int cli_restore(struct cli *, int argc, char **argv);
-extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_backup_more[], cli_restore_more[];
+int cli_man(struct cli *, int argc, char **argv);
+int cli_completion(struct cli *, int argc, char **argv);
+extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_completion_more[],
+    cli_backup_more[], cli_restore_more[];
 
 #endif

@@ -115,6 +115,26 @@ config_name(unsigned i)
 	return i < ROWS ? rows[i].name : NULL;
 }
 
+/* Flags that are no keys of the file. */
+static const struct config_flag special[] = {
+	{ "config", "FILE", "", "read options from there, a 'name = value' a line; flags win" },
+	{ "check-config", NULL, "", "check the options, print those in force and end: 0, or 2 and a line that says why" },
+	{ "help", NULL, "", "this page" },
+	{ "version", NULL, "", "the version" },
+};
+#define SPECIALS (sizeof special / sizeof *special)
+
+bool
+config_flag(unsigned i, struct config_flag *flag)
+{
+	if (i < SPECIALS)
+		*flag = special[i];
+	else if (i - SPECIALS < ROWS)
+		*flag = (struct config_flag){ rows[i - SPECIALS].name, rows[i - SPECIALS].value_name, rows[i - SPECIALS].otherwise,
+			rows[i - SPECIALS].help };
+	return i < SPECIALS + ROWS;
+}
+
 /* The factor of a unit; 0: no such unit. */
 static int64_t
 unit_factor(enum kind kind, const char *unit)
@@ -346,24 +366,26 @@ config_read(struct config *c, int argc, char **argv, struct why *why)
 	return addresses_settle(c, why) < 0 ? -1 : together(c, why);
 }
 
+const char config_about[] = "serves the stock of one data folder. Every option may also stand in the file of --config, as 'name = value'";
+
+const char config_more[] =
+    "Sizes take K, M, G, T; times ms, s, m, h, d.\n"
+    "SIGTERM or SIGINT: answers what is under way, writes the image, exits 0; a second SIGINT ends at once.\n"
+    "exit: 0 stopped as asked, 1 could not start (a line says why), 2 wrong usage, 3 the journal failed: what was answered\n"
+    "is durable, what was in flight is unknown; 4 stopped, but the image could not be written (the journal has everything)\n";
+
 void
 config_help(FILE *out)
 {
-	fprintf(out, "usage: holdfastd [--data DIR] [--listen HOST:PORT] [OPTIONS]\n\n"
-	    "Serves one data folder. Every option may also stand in the file of --config, as 'name = value'.\n\n"
-	    "  --config FILE                  read options from there; flags win\n"
-	    "  --check-config                 check the options, print those in force and end: 0, or 2 and a line that says why\n"
-	    "  --help, --version\n\n");
-	for (size_t i = 0; i < ROWS; i++) {
+	struct config_flag f;
+	fprintf(out, "holdfastd: %s\n\nusage: holdfastd [--data DIR] [--listen HOST:PORT] [OPTIONS]\n\n", config_about);
+	for (unsigned i = 0; config_flag(i, &f); i++) {
 		char left[64];
-		snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].value_name);
-		fprintf(out, "  %-30s %s%s%s%s\n", left, rows[i].help, *rows[i].otherwise ? " (" : "", rows[i].otherwise,
-		    *rows[i].otherwise ? ")" : "");
+		snprintf(left, sizeof left, "--%s %s", f.name, f.value_name ? f.value_name : "");
+		fprintf(out, "  %-30s %s%s%s%s%s", left, f.help, *f.otherwise ? " (" : "", f.otherwise, *f.otherwise ? ")" : "",
+		    i + 1 == SPECIALS ? "\n\n" : "\n");
 	}
-	fprintf(out, "\nSizes take K, M, G, T; times ms, s, m, h, d.\n"
-	    "SIGTERM or SIGINT: answers what is under way, writes the image, exits 0; a second SIGINT ends at once.\n"
-	    "exit: 0 stopped as asked, 1 could not start (a line says why), 2 wrong usage, 3 the journal failed: what was answered\n"
-	    "is durable, what was in flight is unknown; 4 stopped, but the image could not be written (the journal has everything)\n");
+	fprintf(out, "\n%s", config_more);
 }
 
 void

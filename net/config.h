@@ -37,6 +37,14 @@ void config_print(const struct config *, FILE *);
 
 /* One row by index, for checks of documents and names; NULL behind the last. */
 const char *config_name(unsigned i);
+/* One flag of the command line, those that are no keys included, for the manual and completion. false: behind the last. */
+struct config_flag {
+	const char *name, *value_name; /* value_name NULL: takes no value */
+	const char *otherwise; /* the default; "": none */
+	const char *help;
+};
+bool config_flag(unsigned i, struct config_flag *);
+extern const char config_about[], config_more[]; /* what stands above and below the options on the page of --help */
 /* Sets one option by its name. -1: why. */
 int config_set(struct config *, const char *name, const char *value, struct why *);
 

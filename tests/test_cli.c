@@ -19,7 +19,8 @@ help_stands_for_each_subcommand(void)
 {
 	static const char *const name[] = { "status", "ats", "stock", "reserve", "commit", "release", "fulfil", "extend",
 		"pin", "move", "show", "post", "position",
-		"policy", "quarantine", "digest", "backup", "restore", "doctor" };
+		"policy", "quarantine", "digest", "backup", "restore", "doctor", "scan", "completion",
+		"man" };
 	char usage[64];
 	check_cli(0, "--help");
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
@@ -73,6 +74,8 @@ a_wrong_command_line_is_told_with_where_the_help_is(void)
 		{ "policy set-safety A L -- -1", "not a whole number" },
 		{ "policy", "policy what?" },
 		{ "quarantine mend", "no 'quarantine mend'" },
+		{ "completion fish", "bash or zsh" },
+		{ "man ls", "there is no page 'ls'" },
 		{ "post", "one FILE" },
 		{ "post x --set colour=red", "key of an event" },
 	};

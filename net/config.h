@@ -21,7 +21,7 @@ struct config {
 	struct engine_limits limits;
 	struct engine_options engine;
 	uint64_t segment_bytes, history_bytes, history_age_ms, journal_bytes_max, image_map_bytes;
-	int64_t image_age_ms, image_copy_ms;
+	int64_t image_age_ms, image_copy_ms, queue_age_ms;
 
 	char file[CONFIG_TEXT_MAX]; /* --config; not a key of the file */
 	bool check, help, version; /* what the command line asked for instead of a server */

@@ -1,6 +1,6 @@
 /*
- * connection.c: opening, bytes in, frames out, closing; what goes back is in connection_output.c. The contract, C1..C5 and the drawing
- * of the states are in connection.h.
+ * connection.c: opening, bytes into frames, closing; whose turn it is to be read is in connection_turn.c, what goes back in
+ * connection_output.c. The contract, C1..C5, T1..T3 and the drawing of the states are in connection.h.
  */
 #define _GNU_SOURCE
 #include "net/connection_part.h"
@@ -30,8 +30,6 @@ connection_find(struct loop *l, uint64_t token)
 }
 
 /* ---- opening, closing ---- */
-
-static void on_readable(int fd, short what, void *arg);
 
 static bool
 slot_take(struct loop *l, uint32_t *slot)
@@ -64,18 +62,19 @@ connection_open(struct loop *l, int fd)
 	c->slot = slot;
 	l->slots[slot] = c;
 	l->connections_n++;
+	c->weight = 1;
 	scanner_init(&c->scanner);
 	counters_add(&l->counters, COUNTER_CONNECTIONS_OPENED, 1);
-	c->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	c->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, connection_readable, c);
 	c->writable = event_new(l->base, fd, EV_WRITE, connection_writable, c);
-	if (!c->readable || !c->writable || event_add(c->readable, NULL) < 0)
+	if (!c->readable || !c->writable || !connection_report(c, true))
 		connection_close(c);
 	else if (l->drain_seen)
 		connection_finish(c);
 }
 
-static void
-stall_clear(struct connection *c)
+void
+connection_stall_clear(struct connection *c)
 {
 	if (c->stall == STALL_NONE)
 		return;
@@ -95,7 +94,8 @@ connection_close(struct connection *c)
 		event_free(c->writable);
 	close(c->fd);
 	connection_dirty_remove(c);
-	stall_clear(c);
+	connection_line_leave(c);
+	connection_stall_clear(c);
 	l->held_bytes -= c->held;
 	loop_buffer_give(l, &c->in);
 	loop_buffer_give(l, &c->out);
@@ -135,14 +135,27 @@ stall_set(struct connection *c, enum stall why)
 		[STALL_RING] = COUNTER_RING_STALLS };
 	counters_add(&c->loop->counters, counted[why], 1);
 	c->stall = why;
+	c->rest = true;
 	TAILQ_INSERT_TAIL(&c->loop->stalled, c, stalled_link);
-	event_del(c->readable);
+	connection_report(c, false);
+}
+
+static void
+turn_end(struct connection *c)
+{
+	counters_add(&c->loop->counters, COUNTER_TURNS_CUT, 1);
+	c->rest = true;
 }
 
 /* One whole frame. False: it stays where it is, or the connection takes no more. */
 static bool
 frame_handle(struct connection *c, const uint8_t *frame, size_t n)
 {
+	if (n >= HEAVY_FRAME_BYTES && c->weight == 0) {
+		c->weight = LIGHT_TURNS;
+		turn_end(c);
+		return false;
+	}
 	if (!c->resuming && connection_output_is_long(c, OUTPUT_STALL_BYTES)) {
 		stall_set(c, STALL_OUTPUT);
 		return false;
@@ -154,6 +167,9 @@ frame_handle(struct connection *c, const uint8_t *frame, size_t n)
 	case DISPATCH_STALL:
 		stall_set(c, c->stall);
 		return false;
+	case DISPATCH_TURN_OVER:
+		turn_end(c);
+		return false;
 	case DISPATCH_CLOSE:
 		connection_finish(c);
 		return false;
@@ -161,11 +177,11 @@ frame_handle(struct connection *c, const uint8_t *frame, size_t n)
 	return false;
 }
 
-/* Handles the whole frames in bytes[0..n); returns how many bytes are done with. */
-static size_t
-frames_parse(struct connection *c, const uint8_t *bytes, size_t n)
+size_t
+connection_parse(struct connection *c, const uint8_t *bytes, size_t n)
 {
 	size_t at = 0;
+	c->rest = false;
 	while (at < n && c->state == CONNECTION_OPEN) {
 		size_t end;
 		enum scan scan = scanner_scan(&c->scanner, bytes + at, n - at, FRAME_BYTES_MAX, &end);
@@ -176,16 +192,21 @@ frames_parse(struct connection *c, const uint8_t *bytes, size_t n)
 			break;
 		}
 		scanner_init(&c->scanner);
+		size_t before = c->out.used;
 		if (!frame_handle(c, bytes + at, end))
 			break;
 		at += end;
+		size_t said = c->out.used > before ? c->out.used - before : 0;
+		if (loop_turn_spent(c->loop, c->handling.costly ? LOOK_BYTES : end + said) && at < n) {
+			turn_end(c);
+			break;
+		}
 	}
 	return c->state == CONNECTION_OPEN ? at : n;
 }
 
-/* bytes[done..n) stay until more comes, or until the stall is over. */
-static void
-tail_keep(struct connection *c, const uint8_t *bytes, size_t done, size_t n)
+void
+connection_tail_keep(struct connection *c, const uint8_t *bytes, size_t done, size_t n)
 {
 	if (bytes == c->in.at) {
 		buffer_consume(&c->in, done);
@@ -206,89 +227,9 @@ tail_keep(struct connection *c, const uint8_t *bytes, size_t done, size_t n)
 		loop_buffer_give(c->loop, &c->in);
 	}
 	if (done > 0 || c->frame_since_ms == 0)
-		c->frame_since_ms = clock_steady_ms();
+		c->frame_since_ms = c->loop->turn.now_ns / 1000000;
 	if (c->in.used == 0)
 		c->frame_since_ms = 0;
-}
-
-/* Where the next bytes go: behind a short tail in the loop's buffer, or behind a long one where it is. */
-static uint8_t *
-read_place(struct connection *c, size_t *before, size_t *room)
-{
-	struct loop *l = c->loop;
-	*before = c->in.used;
-	if (c->in.used <= TAIL_COPY_MAX) {
-		if (c->in.used)
-			memcpy(l->in, c->in.at, c->in.used);
-		*room = READ_BYTES;
-		return l->in;
-	}
-	*room = READ_BYTES / 4;
-	return buffer_room(&c->in, *room) ? c->in.at : NULL;
-}
-
-static void
-discard(struct connection *c)
-{
-	ssize_t n = read(c->fd, c->loop->in, READ_BYTES);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		connection_close(c);
-}
-
-static void
-peer_ended(struct connection *c)
-{
-	c->peer_ended = true;
-	connection_finish(c);
-}
-
-static void
-on_readable(int fd, short what, void *arg)
-{
-	struct connection *c = arg;
-	struct loop *l = c->loop;
-	size_t before, room;
-	if (c->state != CONNECTION_OPEN) {
-		discard(c);
-		return;
-	}
-	uint8_t *bytes = read_place(c, &before, &room);
-	if (!bytes) {
-		connection_close(c);
-		return;
-	}
-	ssize_t n = read(fd, bytes + before, room);
-	counters_add(&l->counters, COUNTER_READS, 1);
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			connection_close(c);
-		return;
-	}
-	if (n == 0) {
-		peer_ended(c);
-		return;
-	}
-	counters_add(&l->counters, COUNTER_BYTES_IN, (uint64_t)n);
-	if (bytes == c->in.at)
-		c->in.used += (size_t)n;
-	size_t done = frames_parse(c, bytes, before + (size_t)n);
-	tail_keep(c, bytes, done, before + (size_t)n);
-	connection_held_count(c);
-}
-
-void
-connection_resume(struct connection *c)
-{
-	if (c->stall == STALL_OUTPUT && connection_output_is_long(c, OUTPUT_STALL_BYTES / 2))
-		return;
-	stall_clear(c);
-	scanner_init(&c->scanner);
-	size_t done = frames_parse(c, c->in.at, c->in.used);
-	tail_keep(c, c->in.at, done, c->in.used);
-	if (!connection_held_count(c))
-		return;
-	if (c->stall == STALL_NONE && c->state == CONNECTION_OPEN && event_add(c->readable, NULL) < 0)
-		connection_close(c);
 }
 
 /* ---- the end ---- */
@@ -299,8 +240,9 @@ connection_finish(struct connection *c)
 	if (c->state != CONNECTION_OPEN)
 		return;
 	c->state = CONNECTION_CLOSING;
-	stall_clear(c);
-	event_del(c->readable);
+	connection_stall_clear(c);
+	connection_line_leave(c);
+	connection_report(c, false);
 	if (c->resuming) { /* the part of a reply that will have no end */
 		c->out.used = c->handling.reply_at;
 		c->resuming = false;
@@ -318,7 +260,7 @@ connection_sweep(struct connection *c, int64_t steady_ms)
 	} else if (c->blocked && steady_ms - c->progress_ms > PROGRESS_MS_MAX) {
 		counters_add(&c->loop->counters, COUNTER_OUTPUT_DEAD, 1);
 		connection_close(c);
-	} else if (c->frame_since_ms && c->stall == STALL_NONE && steady_ms - c->frame_since_ms > PROGRESS_MS_MAX) {
+	} else if (c->frame_since_ms && !c->rest && steady_ms - c->frame_since_ms > PROGRESS_MS_MAX) {
 		counters_add(&c->loop->counters, COUNTER_FRAMES_LATE, 1);
 		connection_finish(c);
 	}

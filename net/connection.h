@@ -7,6 +7,11 @@
  *    for that position"; marks only ever rise, so a handful is enough: a full list widens its last one.
  * C3 Nothing is handled for a client that has OUTPUT_STALL_BYTES of unread output, or of requests kept under C5.
  * C4 A token names a connection for its life: slot and generation. A reply for one that has closed finds nobody.
+ * T1 A readable connection waits in line for its turn: one read and what it brought. Whose turns are long, or who sent a frame of
+ *    HEAVY_FRAME_BYTES, stands in the heavy line until LIGHT_TURNS of its turns were short; a newcomer until the first one was.
+ * T2 A turn that is over leaves the rest of what was read for the next one, behind everybody who waits in the same line.
+ * T3 since_ns never lies beyond the moment at which the bytes that are handled next had come: the report of the socket, or the earlier
+ *    read that found more than it took. So what admission.h is told is never more than how long a request waited for the server.
  * C5 A reply that counts holds and had to wait for the log is not sent when a hold may have ended more than READ_LATE_MS ago: its
  *    request is asked again, after ASK_MS_MAX answered `overloaded` (D19).
  *
@@ -21,6 +26,8 @@
 #include "net/loop.h"
 #include "net/scanner.h"
 
+#define HEAVY_FRAME_BYTES  ((size_t)16 << 10)
+#define LIGHT_TURNS        8
 #define OUTPUT_STALL_BYTES ((size_t)1 << 20) /* C3 */
 #define REPLY_BYTES_MAX    ((size_t)32 << 20) /* one reply: 100 short lines for each of 1,000 reservations fit */
 #define PROGRESS_MS_MAX    30000 /* output waits and nothing moves; a frame is begun and does not end */
@@ -30,6 +37,7 @@
 #define ASK_MS_MAX         1000 /* D19: so long a read is asked again */
 
 enum stall { STALL_NONE, STALL_ENGINE, STALL_OUTPUT, STALL_RING };
+enum line { LINE_NONE, LINE_LIGHT, LINE_HEAVY };
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_LINGERING };
 
 /* A read's request, kept as long as its answer waits for the log (C5). */
@@ -48,10 +56,16 @@ struct connection {
 	enum connection_state state;
 	enum stall stall;
 	bool peer_ended, blocked, in_dirty, failed; /* failed: what still waits for the log was answered `unknown` */
-	TAILQ_ENTRY(connection) dirty_link, stalled_link;
+	TAILQ_ENTRY(connection) dirty_link, stalled_link, line_link;
+
+	enum line line;
+	bool reported; /* its socket is reported when it can be read */
+	unsigned weight; /* T1: so many short turns until it counts as light */
+	int64_t since_ns, full_ns; /* T3; the last read found more than it took, then (0: it took all) */
 
 	struct scanner scanner;
-	struct buffer in; /* the frame that is not whole, or what a stall left */
+	struct buffer in; /* the frame that is not whole, or what a stall or the end of a turn left */
+	bool rest; /* the latter */
 	int64_t frame_since_ms; /* steady, since when `in` waits for its end */
 	struct handling handling; /* of the frame that is handled in parts */
 	bool resuming; /* a part of its reply stands in `out` from handling.reply_at on */
@@ -87,8 +101,10 @@ void connection_told(struct connection *, const uint8_t *bytes, size_t n);
 /* No more frames; closes when everything owed is answered and sent. */
 void connection_finish(struct connection *);
 
-/* Tries again what a stall left. */
+/* In line for what a stall left, if that is over. */
 void connection_resume(struct connection *);
+/* The turn of the first in a line. May close it. Returns what time it is then. */
+int64_t connection_turn(struct connection *, int64_t now_ns);
 /* Writes what is durable; `durable` as of now. May close. */
 void connection_flush(struct connection *, uint64_t durable);
 /* The log failed: what waits for it is answered `unknown`, then the connection finishes. */

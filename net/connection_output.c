@@ -277,7 +277,7 @@ linger_or_close(struct connection *c)
 	c->state = CONNECTION_LINGERING;
 	c->progress_ms = clock_steady_ms();
 	connection_dirty_remove(c);
-	if (shutdown(c->fd, SHUT_WR) < 0 || event_add(c->readable, NULL) < 0)
+	if (shutdown(c->fd, SHUT_WR) < 0 || !connection_report(c, true))
 		connection_close(c);
 }
 

@@ -6,6 +6,22 @@
 
 #include "net/connection.h"
 
+/* ---- frames (connection.c) ---- */
+/* Handles the whole frames in bytes[0..n); returns how many bytes are done with. */
+size_t connection_parse(struct connection *, const uint8_t *bytes, size_t n);
+/* bytes[done..n) stay until more comes, or until the stall is over, or for the next turn. */
+void connection_tail_keep(struct connection *, const uint8_t *bytes, size_t done, size_t n);
+
+void connection_stall_clear(struct connection *);
+
+/* ---- turns (connection_turn.c) ---- */
+/* Whether libevent reports the socket. False: no memory. */
+bool connection_report(struct connection *, bool on);
+void connection_line_leave(struct connection *);
+/* libevent's callback: there are bytes, or an end. */
+void connection_readable(int fd, short what, void *connection);
+
+/* ---- output (connection_output.c) ---- */
 /* On the loop's list of those whose output may go out in this round. */
 void connection_dirty_add(struct connection *);
 void connection_dirty_remove(struct connection *);

@@ -27,7 +27,9 @@
 	X(MEMORY_CLOSED, "memory_closed", "connections closed: buffers of a loop reached their bound") \
 	X(ENGINE_STALLS, "engine_stalls", "times a connection waited for a free batch") \
 	X(RING_STALLS, "ring_stalls", "times a connection waited for room on the way to the engine") \
-	X(OVERLOADED, "overloaded", "requests answered `overloaded` without being looked at") \
+	X(TURNS_CUT, "turns_cut", "turns of a connection that ended with requests left for the next one") \
+	X(HOLDS_REFUSED, "holds_refused", "new or longer holds answered `overloaded` for the age of the queue") \
+	X(OVERLOADED, "overloaded", "requests answered `overloaded` because the disk does not move") \
 	X(READS_AGAIN, "reads_again", "reads decided anew: a slow disk held their answers back until a hold had ended") \
 	X(PARKED_FULL, "parked_full", "reads answered `behind` at once: too many were waiting") \
 	X(WATCHES, "watches", "watches that began") \

@@ -90,6 +90,16 @@ engine_ready(struct loop *l, size_t n)
 	return loop_begin(l) && batcher_room(l->batcher);
 }
 
+/* The queue is too old for new holds: says so before anything else is looked at. */
+static bool
+refused(struct loop *l, const uint8_t *frame, size_t n, struct buffer *out)
+{
+	if (!l->turn.refuse || !methods_refuse_hold(frame, n, out))
+		return false;
+	counters_add(&l->counters, COUNTER_HOLDS_REFUSED, 1);
+	return true;
+}
+
 /* The journal has not moved for long and nothing can be taken: say so. */
 static bool
 overloaded(struct loop *l, const uint8_t *frame, size_t n, struct buffer *out)
@@ -112,7 +122,8 @@ static enum dispatched
 hand_over(struct connection *c, const uint8_t *frame, size_t n)
 {
 	struct dispatch *d = c->loop->dispatch;
-	if (!ring_put(d->to_engine, &(struct ring_record){ .kind = RING_FRAME, .token = connection_token(c), .bytes = frame, .n = n }))
+	if (!ring_put(d->to_engine, &(struct ring_record){ .kind = RING_FRAME, .token = connection_token(c), .since_ns = c->since_ns,
+	        .bytes = frame, .n = n }))
 		return stall(c, STALL_RING);
 	d->put = true;
 	c->owed++;
@@ -135,6 +146,10 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 	struct loop *l = c->loop;
 	struct dispatch *d = l->dispatch;
 	struct handling *h = &c->handling;
+	if (!c->resuming && refused(l, frame, n, &c->out)) {
+		connection_mark(c, 0);
+		return DISPATCH_DONE;
+	}
 	if (!engine_ready(l, n)) {
 		if (c->resuming || !overloaded(l, frame, n, &c->out))
 			return stall(c, STALL_ENGINE);
@@ -169,6 +184,8 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 		case HANDLED_AGAIN:
 			if (!engine_ready(l, 0))
 				return stall(c, STALL_ENGINE);
+			if (loop_turn_look(l))
+				return DISPATCH_TURN_OVER;
 			continue;
 		case HANDLED_WAIT:
 			if (dispatch_park(d, l->index, connection_token(c), h, frame, n)) {
@@ -214,6 +231,10 @@ remote_frame(struct dispatch *d, struct remote *r)
 {
 	struct loop *l = d->loop;
 	struct handling *h = &r->handling;
+	if (h->resume == 0 && refused(l, r->frame.bytes, r->frame.n, &r->reply)) {
+		remote_done(d, r, 0, 0);
+		return true;
+	}
 	if (!engine_ready(l, r->frame.n)) {
 		if (h->resume > 0 || !overloaded(l, r->frame.bytes, r->frame.n, &r->reply))
 			return false;
@@ -245,6 +266,10 @@ remote_frame(struct dispatch *d, struct remote *r)
 		case HANDLED_AGAIN:
 			if (!engine_ready(l, 0))
 				return false;
+			if (loop_turn_look(l)) {
+				l->busy = true;
+				return false;
+			}
 			continue;
 		case HANDLED_CLOSE:
 			counters_add(&l->counters, COUNTER_FRAMES_BROKEN, 1);
@@ -260,8 +285,14 @@ remote_frame(struct dispatch *d, struct remote *r)
 static void
 remote_round(struct dispatch *d, struct remote *r)
 {
-	unsigned n = 0;
-	for (; n < REMOTE_FRAMES_MAX && dispatch_remote_ready(r); n++) {
+	struct loop *l = d->loop;
+	if (!dispatch_remote_ready(r))
+		return;
+	loop_turn_begin(l, clock_steady_ns(), &l->judges[2]);
+	bool over = false;
+	for (unsigned n = 0; n < REMOTE_FRAMES_MAX && !over; n++) {
+		if (!dispatch_remote_ready(r))
+			return;
 		if (!r->has_frame) {
 			if (!ring_get(r->in, &r->frame))
 				return;
@@ -269,11 +300,13 @@ remote_round(struct dispatch *d, struct remote *r)
 			r->handling = (struct handling){ 0 };
 			r->reply.used = 0;
 		}
+		size_t bytes = r->frame.n;
+		loop_turn_aged(l, r->frame.since_ns);
 		if (!remote_frame(d, r))
 			return;
+		over = loop_turn_spent(l, r->handling.costly ? LOOK_BYTES : bytes);
 	}
-	if (n == REMOTE_FRAMES_MAX)
-		d->loop->busy = true;
+	l->busy = true; /* more may be there */
 }
 
 /* ---- the extra loop's side ---- */

@@ -29,8 +29,8 @@ struct dispatch *dispatch_new(struct loop *loops, unsigned n, unsigned index);
 void dispatch_join(struct dispatch *first, struct dispatch *extra);
 void dispatch_free(struct dispatch *);
 
-enum dispatched { DISPATCH_DONE, DISPATCH_STALL, DISPATCH_CLOSE };
-/* On DISPATCH_STALL connection->stall says why, and the same frame must come again. */
+enum dispatched { DISPATCH_DONE, DISPATCH_STALL, DISPATCH_TURN_OVER, DISPATCH_CLOSE };
+/* On DISPATCH_STALL connection->stall says why, and the same frame must come again; on DISPATCH_TURN_OVER in its next turn. */
 enum dispatched dispatch_frame(struct connection *, const uint8_t *frame, size_t n);
 
 /*

@@ -57,6 +57,8 @@ loop_init(struct loop *l, unsigned index, uint32_t connections_max, struct why *
 	*l = (struct loop){ .index = index, .bell = -1, .alarm_ms = INT64_MAX, .slots_n = connections_max };
 	TAILQ_INIT(&l->dirty);
 	TAILQ_INIT(&l->stalled);
+	TAILQ_INIT(&l->light);
+	TAILQ_INIT(&l->heavy);
 	clock_init(&l->clock, 0);
 	l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->base = base_new();
@@ -119,6 +121,16 @@ loop_begin(struct loop *l)
 	return l->begun;
 }
 
+bool
+loop_turn_look(struct loop *l)
+{
+	struct turn *t = &l->turn;
+	t->bytes = 0;
+	t->now_ns = clock_steady_ns();
+	t->refuse = admission_refuses(t->judge, t->now_ns, t->now_ns - t->since_ns);
+	return t->now_ns >= t->until_ns;
+}
+
 struct buffer
 loop_buffer_take(struct loop *l)
 {
@@ -139,15 +151,26 @@ loop_buffer_give(struct loop *l, struct buffer *b)
 static void
 stalled_resume(struct loop *l)
 {
-	struct connection *c;
-	unsigned n = 0;
-	TAILQ_FOREACH(c, &l->stalled, stalled_link)
-		n++;
-	for (; n > 0 && (c = TAILQ_FIRST(&l->stalled)); n--) {
-		TAILQ_REMOVE(&l->stalled, c, stalled_link); /* to the end: one that stalls again comes next round */
-		TAILQ_INSERT_TAIL(&l->stalled, c, stalled_link);
+	for (struct connection *c = TAILQ_FIRST(&l->stalled), *next; c; c = next) {
+		next = TAILQ_NEXT(c, stalled_link);
 		connection_resume(c);
 	}
+}
+
+/* Everybody's turn, as far as the round goes. */
+static void
+turns_take(struct loop *l)
+{
+	struct connection *c;
+	if (TAILQ_EMPTY(&l->light) && TAILQ_EMPTY(&l->heavy))
+		return;
+	int64_t now = clock_steady_ns(), light_until = now + LIGHT_NS_ROUND;
+	while (now < light_until && (c = TAILQ_FIRST(&l->light)))
+		now = connection_turn(c, now);
+	int64_t heavy_until = now + HEAVY_NS_ROUND;
+	while (now < heavy_until && (c = TAILQ_FIRST(&l->heavy)))
+		now = connection_turn(c, now);
+	l->reported_ns = 0;
 }
 
 static void
@@ -211,14 +234,13 @@ loop_end(struct loop *l)
 	counters_add(&l->counters, COUNTER_ROUNDS, 1);
 	l->busy = false;
 	dispatch_round(l);
-	if (!TAILQ_EMPTY(&l->stalled))
-		stalled_resume(l);
 	if (l->index == 0) {
 		batcher_end(l->batcher);
 		l->busy |= batcher_hoping(l->batcher);
 	}
 	l->begun = false;
 	dirty_flush(l);
+	l->busy |= !TAILQ_EMPTY(&l->light) || !TAILQ_EMPTY(&l->heavy);
 	dispatch_bells(l);
 	if (l->each_round)
 		l->each_round(l->context, l);
@@ -247,6 +269,8 @@ loop_run(struct loop *l)
 	struct event *tick = NULL;
 	for (;;) {
 		event_base_loop(l->base, EVLOOP_ONCE | (l->busy ? EVLOOP_NONBLOCK : 0));
+		stalled_resume(l);
+		turns_take(l);
 		loop_end(l);
 		int how = atomic_load_explicit(l->draining, memory_order_acquire);
 		if (how > l->drain_seen) {

@@ -3,9 +3,14 @@
  * the engine's thread; extra loops (--loops N) hand it what they cannot answer over rings.
  *
  * One wake-up (a round):
- *      events      sockets are read, frames handled; replies are encoded and marked with the position they wait for
- *      loop_end    rings are drained, stalled connections and waiting reads tried again, a slice of a job is run;
- *                  the batch goes to the journal; every reply that is durable is written, one write a connection; bells are rung
+ *      events      who can be read is put in line
+ *      turns       sockets are read, frames handled; replies are encoded and marked with the position they wait for. First those whose
+ *                  requests are light, for LIGHT_NS_ROUND; then the heavy ones, for HEAVY_NS_ROUND; who is left goes on next round
+ *      loop_end    rings are drained, waiting reads tried again, a slice of a job is run; the batch goes to the journal; every reply
+ *                  that is durable is written, one write a connection; bells are rung
+ *
+ * L1 One turn ends after TURN_NS_MAX, at most one frame, or one slice of a long frame, late. The time is looked at for every LOOK_BYTES
+ *    that were handled or answered, and behind each request whose cost its length does not tell.
  *
  * Everything here belongs to the loop's own thread, but: bell (anybody rings it), counters (read by others), draining (set by others).
  */
@@ -13,6 +18,7 @@
 #define HOLDFAST_NET_LOOP_H
 
 #include "core/base.h"
+#include "net/admission.h"
 #include "net/batcher.h"
 #include "net/buffer.h"
 #include "net/clock.h"
@@ -24,11 +30,16 @@
 
 #define LOOPS_MAX        16
 #define READ_BYTES       ((size_t)256 << 10) /* one read of one connection in one wake-up */
+#define READ_HEAVY_BYTES ((size_t)64 << 10) /* the same of a connection with heavy requests: what is left of it must be kept */
 #define TAIL_COPY_MAX    ((size_t)16 << 10) /* an incomplete frame up to this is copied before the next bytes, so that it holds no big buffer */
 #define POOL_BUFFERS     64 /* idle buffers a loop keeps */
 #define POOL_BUFFER_MAX  ((size_t)256 << 10) /* longer ones are freed */
 #define HELD_BYTES_MAX   ((size_t)1 << 30) /* buffers of all connections of a loop; beyond it the connection that asks is closed */
 #define STAMP_BYTES_MAX  ((size_t)16 << 10) /* of frames handled on one look at the clock */
+#define TURN_NS_MAX      1000000
+#define LIGHT_NS_ROUND   5000000
+#define HEAVY_NS_ROUND   2000000
+#define LOOK_BYTES       ((size_t)16 << 10)
 #define SWEEP_MS         1000 /* how often timeouts are looked for */
 #define DRAIN_MS_MAX     5000 /* a graceful stop waits so long for replies to be taken */
 
@@ -43,6 +54,16 @@ struct feed_road;
 enum drain { DRAIN_NOT, DRAIN_FINISH, DRAIN_LOG_FAILED };
 
 TAILQ_HEAD(connection_list, connection);
+
+/* Whoever is being handled now: one connection, or the frames of one extra loop. Steady time. */
+struct turn {
+	int64_t now_ns; /* as of the last look */
+	int64_t until_ns; /* L1 */
+	int64_t since_ns; /* the request at hand has waited since then, if not longer */
+	struct admission *judge; /* of the queue it waited in */
+	size_t bytes; /* since the last look */
+	bool refuse; /* it has waited too long for new holds */
+};
 
 struct loop {
 	unsigned index; /* 0: the engine's thread */
@@ -72,6 +93,10 @@ struct loop {
 	uint32_t *generations;
 	uint32_t slots_n, free_slot_hint, connections_n;
 	struct connection_list dirty, stalled; /* has output that may go out; waits to be read on */
+	struct connection_list light, heavy; /* in line for a turn */
+	int64_t reported_ns; /* when this round's first event came; 0: none yet */
+	struct turn turn;
+	struct admission judges[3]; /* of the light line, of the heavy line, of the rings: each a queue with an age of its own */
 
 	_Atomic int *draining; /* shared by all loops: enum drain; it only rises */
 	int drain_seen; /* how far it has followed */
@@ -88,6 +113,28 @@ void loop_fini(struct loop *);
 void loop_run(struct loop *);
 /* Wakes the loop; any thread. */
 void loop_ring(const struct loop *);
+
+static inline void
+loop_turn_begin(struct loop *l, int64_t now_ns, struct admission *judge)
+{
+	l->turn = (struct turn){ .now_ns = now_ns, .until_ns = now_ns + TURN_NS_MAX, .judge = judge };
+}
+/* The next request of the turn has waited since then. */
+static inline void
+loop_turn_aged(struct loop *l, int64_t since_ns)
+{
+	l->turn.since_ns = since_ns;
+	l->turn.refuse = admission_refuses(l->turn.judge, l->turn.now_ns, l->turn.now_ns - since_ns);
+}
+/* Takes the time. True: the turn is over (L1). */
+bool loop_turn_look(struct loop *);
+/* After so many bytes in and out were handled. */
+static inline bool
+loop_turn_spent(struct loop *l, size_t bytes)
+{
+	l->turn.bytes += bytes;
+	return l->turn.bytes >= LOOK_BYTES && loop_turn_look(l);
+}
 
 /*
  * Before a frame is handled: takes the time; on the first loop also sees to the batch and what is due. False: the engine waits for

@@ -79,25 +79,25 @@ result_digest(struct buffer *b, const struct result *result)
 /* Ordered by how often they are called: the look-up is a walk. */
 #define METHOD(text) .name = text, .name_n = sizeof(text) - 1
 static const struct method methods[] = {
-	{ METHOD("reserve"), PLACE_ENGINE, true, true, false, params_reserve, handle_command, result_reserve },
+	{ METHOD("reserve"), PLACE_ENGINE, true, true, .decode = params_reserve, .handle = handle_command, .result = result_reserve },
 	{ METHOD("ats"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_ats },
 	{ METHOD("post"), PLACE_ENGINE, .command = true, .handle = handle_post },
-	{ METHOD("commit"), PLACE_ENGINE, false, true, false, params_commit, handle_command, result_settle },
-	{ METHOD("release"), PLACE_ENGINE, false, true, false, params_release, handle_command, result_settle },
-	{ METHOD("fulfil"), PLACE_ENGINE, false, true, false, params_fulfil, handle_command, result_settle },
+	{ METHOD("commit"), PLACE_ENGINE, false, true, .decode = params_commit, .handle = handle_command, .result = result_settle },
+	{ METHOD("release"), PLACE_ENGINE, false, true, .decode = params_release, .handle = handle_command, .result = result_settle },
+	{ METHOD("fulfil"), PLACE_ENGINE, false, true, .decode = params_fulfil, .handle = handle_command, .result = result_settle },
 	{ METHOD("reserve_many"), PLACE_ENGINE, true, true, .handle = handle_reserve_many },
 	{ METHOD("stock"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_stock },
-	{ METHOD("extend"), PLACE_ENGINE, true, true, false, params_extend, handle_command, result_extend },
-	{ METHOD("pin"), PLACE_ENGINE, true, true, false, params_pin, handle_command, result_extend },
-	{ METHOD("move"), PLACE_ENGINE, false, true, false, params_move, handle_command, result_move },
+	{ METHOD("extend"), PLACE_ENGINE, true, true, .decode = params_extend, .handle = handle_command, .result = result_extend },
+	{ METHOD("pin"), PLACE_ENGINE, true, true, .decode = params_pin, .handle = handle_command, .result = result_extend },
+	{ METHOD("move"), PLACE_ENGINE, false, true, .decode = params_move, .handle = handle_command, .result = result_move },
 	{ METHOD("reservation"), PLACE_ENGINE, .shows_holds = true, .handle = handle_reservation },
 	{ METHOD("outcome"), PLACE_ENGINE, .shows_holds = true, .handle = handle_outcome },
-	{ METHOD("scan"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_scan },
+	{ METHOD("scan"), PLACE_ANY_LOOP, .shows_holds = true, .costly = true, .handle = handle_scan },
 	{ METHOD("position"), PLACE_ENGINE, .handle = handle_position },
-	{ METHOD("policy"), PLACE_ENGINE, .handle = handle_policy, .result = result_seq },
-	{ METHOD("quarantine"), PLACE_ENGINE, .handle = handle_quarantine },
-	{ METHOD("digest"), PLACE_ENGINE, false, false, false, params_digest, handle_command, result_digest },
-	{ METHOD("status"), PLACE_ENGINE, .shows_holds = true, .handle = handle_status },
+	{ METHOD("policy"), PLACE_ENGINE, .costly = true, .handle = handle_policy, .result = result_seq },
+	{ METHOD("quarantine"), PLACE_ENGINE, .costly = true, .handle = handle_quarantine },
+	{ METHOD("digest"), PLACE_ENGINE, .costly = true, .decode = params_digest, .handle = handle_command, .result = result_digest },
+	{ METHOD("status"), PLACE_ENGINE, .shows_holds = true, .costly = true, .handle = handle_status },
 	{ METHOD("hello"), PLACE_ANY_LOOP, .handle = handle_hello },
 	{ METHOD("atp"), PLACE_ANY_LOOP, .handle = handle_later },
 	{ METHOD("explain"), PLACE_ANY_LOOP, .handle = handle_later },
@@ -172,9 +172,12 @@ call_overloaded(struct call *call, enum handled *handled)
 }
 
 bool
-call_room(const struct call *call)
+call_room(const struct call *call, uint32_t i)
 {
-	return !call->service->room || call->service->room(call->service->host);
+	const struct service *s = call->service;
+	if (s->late && i % LATE_PARTS == 0 && s->late(s->host))
+		return false;
+	return !s->room || s->room(s->host);
 }
 
 enum handled
@@ -253,6 +256,7 @@ dispatch(struct call *call, struct bytes name)
 	}
 	call->method = method;
 	call->handling->method = method->name;
+	call->handling->costly = method->costly;
 	if (method->place == PLACE_ENGINE && call->place != PLACE_ENGINE)
 		return HANDLED_ENGINE;
 	if (method->place == PLACE_FEED && call->place != PLACE_FEED)
@@ -280,6 +284,22 @@ too_long(struct call *call, size_t before)
 	else
 		call_refuse(call, STATUS_TOO_LARGE, "the answer is longer than this connection may hold; ask for less");
 	return call->out->full ? HANDLED_CLOSE : HANDLED_REPLY;
+}
+
+bool
+methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out)
+{
+	struct reader r = { frame, frame + n };
+	struct bytes name;
+	uint32_t msgid;
+	if (envelope_open(&r, &msgid, &name) != ENVELOPE_REQUEST)
+		return false;
+	const struct method *method = method_find(name);
+	if (!method || !method->hold)
+		return false;
+	methods_refuse(msgid, STATUS_OVERLOADED, "the queue is too long for new holds; commits, releases and events still pass",
+	    RETRY_HOLD_MS, out);
+	return true;
 }
 
 enum handled

@@ -29,7 +29,8 @@ struct service {
 	void *host;
 	uint64_t room_bytes; /* unused by readers */
 	bool (*room)(void *host); /* engine thread: true while the batch buffer takes another step (STEP_ROOM) */
-	bool (*overloaded)(void *host); /* new holds are answered `overloaded` (queue age, disk reserve) */
+	bool (*late)(void *host); /* engine thread: a long request has had its time: HANDLED_AGAIN */
+	bool (*overloaded)(void *host); /* new holds are answered `overloaded` (disk reserve) */
 	const char *(*read_only)(void *host); /* NULL, or why commands are refused */
 };
 
@@ -54,9 +55,11 @@ struct handling {
 	int64_t wait_ms; /* HANDLED_WAIT; on the call again set `waited` */
 	bool waited; /* in: the wait is over, answer `behind` now if still behind */
 	uint32_t resume; /* in/out: items of reserve_many or post already done; out->used then holds the partial reply: leave it alone */
+	size_t resume_left; /* with resume: so many bytes of the frame are still to be read */
 	size_t reply_at; /* in/out with resume: where the partial reply starts in out */
 	const char *method; /* name from the table, for counters; NULL: none */
 	bool refused; /* the reply is an error */
+	bool costly; /* its length does not tell what it cost */
 	int64_t good_until_ms; /* the reply counts holds, of which none ends before; 0: it counts none */
 };
 
@@ -70,6 +73,12 @@ enum handled methods_handle(const struct service *, enum place, int64_t now_ms, 
 
 /* Appends the reply to the request `msgid` that HANDLED_LATER left open. method is handling.method of then. */
 void methods_finish(const struct service *, uint32_t msgid, const char *method, const struct result *, struct buffer *out);
+
+/*
+ * A request for a new or a longer hold is answered `overloaded`, before its params are looked at: many times cheaper than deciding
+ * it. False: it is none (or no request), and nothing was appended.
+ */
+bool methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out);
 
 /* Appends an error reply: [1, msgid, [code, message, detail], nil]; retry_after_ms < 0: an empty detail. */
 void methods_refuse(uint32_t msgid, enum status, const char *message, int64_t retry_after_ms, struct buffer *out);

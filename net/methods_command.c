@@ -44,10 +44,10 @@ static void
 parts_begin(struct call *call, struct reader *parts, uint32_t parts_n)
 {
 	uint8_t *room, *p;
-	for (uint32_t i = 0; i < call->handling->resume; i++)
-		reader_skip(parts);
-	if (call->handling->resume > 0)
+	if (call->handling->resume > 0) {
+		parts->at = parts->end - call->handling->resume_left;
 		return;
+	}
 	room = buffer_room(call->out, WIRE_HEAD_BYTES_MAX + 1 + WIRE_FIXED_BYTES + WIRE_INT_BYTES_MAX);
 	if (!room)
 		return;
@@ -60,11 +60,12 @@ parts_begin(struct call *call, struct reader *parts, uint32_t parts_n)
 
 /* C2: true when part i must wait for the next batch. */
 static bool
-parts_pause(struct call *call, uint32_t i, uint32_t first)
+parts_pause(struct call *call, const struct reader *parts, uint32_t i, uint32_t first)
 {
-	if (i == first || call_room(call))
+	if (i == first || call_room(call, i))
 		return false;
 	call->handling->resume = i;
+	call->handling->resume_left = (size_t)(parts->end - parts->at);
 	call_wait_engine(call);
 	return true;
 }
@@ -123,7 +124,7 @@ handle_reserve_many(struct call *call)
 		return handled;
 	parts_begin(call, &call->params, n);
 	for (uint32_t i = first; i < n; i++) {
-		if (parts_pause(call, i, first))
+		if (parts_pause(call, &call->params, i, first))
 			return HANDLED_AGAIN;
 		reserve_part(call, &call->params);
 	}
@@ -174,7 +175,7 @@ handle_post(struct call *call)
 		return handled;
 	parts_begin(call, &call->params, n);
 	for (uint32_t i = first; i < n; i++) {
-		if (parts_pause(call, i, first))
+		if (parts_pause(call, &call->params, i, first))
 			return HANDLED_AGAIN;
 		event_part(call, &call->params);
 	}
@@ -349,7 +350,7 @@ quarantine_parts(struct call *call, struct quarantine_ask *ask, void (*part)(str
 	parts_begin(call, &ask->ids, ask->ids_n);
 	for (uint32_t i = first; i < ask->ids_n; i++) {
 		int64_t number = 0;
-		if (parts_pause(call, i, first))
+		if (parts_pause(call, &ask->ids, i, first))
 			return HANDLED_AGAIN;
 		reader_int(&ask->ids, &number);
 		part(call, (uint64_t)number);

@@ -23,6 +23,7 @@
 #define GROUPS_GET_MAX  16 /* groups of 1,024 names of 32 bytes */
 #define QUARANTINE_LIST_MAX 400 /* items of one page, of EVENT_BYTES_MAX bytes */
 #define QUARANTINE_IDS_MAX 1000
+#define LATE_PARTS      32 /* so many parts of a request between two looks at the time; a power of two */
 #define RETRY_HOLD_MS   50 /* what `overloaded` tells a checkout: a queue of 20 ms is gone by then */
 
 struct call;
@@ -33,6 +34,7 @@ struct method {
 	bool hold; /* asks for units or time: shed first when overloaded */
 	bool command; /* changes something whatever its params: refused when read_only */
 	bool shows_holds; /* a read whose answer is wrong once a hold has ended (D19) */
+	bool costly; /* what it costs does not show in the bytes of request and answer */
 	enum status (*decode)(struct reader *, uint32_t params_n, struct decode_space *, struct command *); /* for handle_command */
 	enum handled (*handle)(struct call *);
 	void (*result)(struct buffer *, const struct result *); /* the result of a success: handle_command, methods_finish */
@@ -63,7 +65,8 @@ void call_wait_engine(struct call *);
 /* The host's verdicts, answered: true when *handled is the reply. */
 bool call_read_only(struct call *, enum handled *);
 bool call_overloaded(struct call *, enum handled *);
-bool call_room(const struct call *);
+/* Whether part i of a long request may be handled now. */
+bool call_room(const struct call *, uint32_t i);
 
 /* ---- handlers ---- */
 enum handled handle_command(struct call *);

@@ -31,6 +31,7 @@ struct ring_record {
 	uint32_t flags; /* as producer and consumer agree */
 	uint64_t token; /* connection, or the descriptor of an accepted socket */
 	uint64_t wait_for; /* RING_REPLY: the position that must be durable first */
+	int64_t since_ns; /* RING_FRAME: since when it has waited to be handled, steady */
 	int64_t good_until_ms; /* RING_REPLY, 0: none. Otherwise the last asked_n of the bytes are the request (C5) */
 	size_t asked_n;
 	const uint8_t *bytes; /* put borrows; get lends until release */

@@ -82,6 +82,12 @@ feed_oldest(void *context)
 }
 
 static bool
+service_late(void *host)
+{
+	return loop_turn_look(&((struct server *)host)->loops[0]);
+}
+
+static bool
 service_overloaded(void *host)
 {
 	return host_pressure(((struct server *)host)->host);
@@ -126,6 +132,9 @@ server_figures(void *context, figure_fn *each, void *to)
 	each(to, "watchers", "connections that watch", false, f.watchers);
 	each(to, "watchers_catching_up", "of these, the ones that read older changes", false, f.catching);
 	each(to, "feed_position", "changes are told up to here; 0: nobody watches", false, f.position);
+	const struct admission *j = s->loops[0].judges;
+	each(to, "holds_shut", "1: a queue is too old, new holds are refused", false,
+	    j[0].state == ADMISSION_REFUSING || j[1].state == ADMISSION_REFUSING || j[2].state == ADMISSION_REFUSING);
 	each(to, "gate_up", "1: the gate takes events", false, supervisor_up(s->gate));
 	each(to, "gate_starts", "times the gate was started", true, supervisor_starts(s->gate));
 	each(to, "gate_port_events", "port of the gate's REP socket; 0: none", false, s->ports.events);
@@ -286,7 +295,7 @@ loops_make(struct server *s)
 	s->service = (struct service){ .engine = host_engine(s->host), .server = SERVER_VERSION, .node = s->config->node, .data = data,
 		.image_age_ms = s->config->image_age_ms,
 		.epoch = host_recovery(s->host)->tail.epoch, .options = &s->config->engine, .durable = service_durable,
-		.status = service_status, .host = s, .room = service_room, .overloaded = service_overloaded };
+		.status = service_status, .host = s, .room = service_room, .late = service_late, .overloaded = service_overloaded };
 	const struct feed_parts parts = { .service = &s->service, .batcher = host_batcher(s->host), .log = host_log(s->host),
 		.image = host_image(s->host), .oldest = feed_oldest, .context = s };
 	s->feed = s->service.feed = feed_open(&parts, &s->why);
@@ -305,6 +314,8 @@ loops_make(struct server *s)
 		l->each_round = i == 0 ? first_round : NULL;
 		l->context = s;
 		clock_init(&l->clock, engine_now(host_engine(s->host)));
+		for (unsigned k = 0; k < sizeof l->judges / sizeof *l->judges; k++)
+			admission_init(&l->judges[k], s->config->queue_age_ms);
 		batcher_bell(l->batcher, l->bell);
 	}
 	for (unsigned i = 0; i < s->loops_n; i++) {

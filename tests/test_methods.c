@@ -466,6 +466,60 @@ a_full_batch_interrupts_a_post_and_nothing_is_done_twice(void)
 	check(wire_like(ask("ats", "[[['a', 'l1']]]"), "nil, [*, [7]]"));
 }
 
+static bool
+late(void *context)
+{
+	return true;
+}
+
+static void
+a_long_request_gives_way_to_others_every_few_parts(void)
+{
+	char text[8192];
+	size_t used = (size_t)snprintf(text, sizeof text, "[[");
+	int rounds = 0;
+	stock_some();
+	check_calm();
+	for (int i = 1; i <= 70; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s['r%d', [['a', 'l1', 1]]]", i > 1 ? "," : "", i);
+	snprintf(text + used, sizeof text - used, "]]");
+	service.late = late;
+	ask("reserve_many", text);
+	for (; handled == HANDLED_AGAIN; rounds++)
+		handled = methods_handle(&service, true, now_ms, frame.at, frame.used, &out, &handling);
+	service.late = NULL;
+	check_equal(handled, HANDLED_REPLY);
+	check_equal(rounds, 2);
+	const char *said = wire_to_text(out.at, out.used);
+	int answers = 0, granted = 0;
+	for (const char *at = said; (at = strstr(at, "\"held\"")); at++)
+		granted++;
+	for (const char *at = said; (at = strstr(at, "\"insufficient\"")); at++)
+		answers++;
+	check_equal(granted, 10);
+	check_equal(granted + answers, 70);
+}
+
+static void
+a_refused_hold_is_answered_and_nothing_else_is(void)
+{
+	static const struct { const char *frame; const char *reply; } rows[] = {
+		{ "[0, 7, 'reserve', 5]", "[1, 7, [\"overloaded\", *, {\"retry_after_ms\"=>*}], nil]" },
+		{ "[0, 7, 'reserve_many', []]", "[1, 7, [\"overloaded\", *" },
+		{ "[0, 7, 'extend', []]", "[1, 7, [\"overloaded\", *" },
+		{ "[0, 7, 'pin', []]", "[1, 7, [\"overloaded\", *" },
+		{ "[0, 7, 'commit', []]", NULL }, { "[0, 7, 'release', []]", NULL }, { "[0, 7, 'fulfil', []]", NULL },
+		{ "[0, 7, 'post', []]", NULL }, { "[0, 7, 'ats', []]", NULL }, { "[0, 7, 'move', []]", NULL },
+		{ "[2, 'reserve', []]", NULL }, { "[0, 7, 'reserve']", NULL }, { "{}", NULL },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		out.used = frame.used = 0;
+		wire_from_text(&frame, rows[i].frame);
+		check_equal(methods_refuse_hold(frame.at, frame.used, &out), rows[i].reply != NULL);
+		check(rows[i].reply ? wire_like(wire_to_text(out.at, out.used), rows[i].reply) : out.used == 0);
+	}
+}
+
 static void
 a_reply_waits_for_what_it_shows(void)
 {
@@ -646,6 +700,8 @@ main(int argc, char **argv)
 		CHECK(what_is_not_there_yet_says_so),
 		CHECK(what_is_no_request_ends_the_connection),
 		CHECK(a_full_batch_interrupts_a_post_and_nothing_is_done_twice),
+	CHECK(a_long_request_gives_way_to_others_every_few_parts),
+	CHECK(a_refused_hold_is_answered_and_nothing_else_is),
 		CHECK(a_reply_waits_for_what_it_shows),
 		CHECK(a_read_behind_min_seq_waits_or_says_where_it_is),
 		CHECK(other_loops_read_views_until_a_deadline_is_due),

@@ -87,11 +87,13 @@ $(benches): $(B)/holdfast-%: $(B)/bench/%.o $(if $(tests_src),$(B)/libtests.a) $
 $(tests): $(B)/tests/%: $(B)/tests/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 
-# Another compiler or other flags make everything anew: the stamp changes only when they do.
-flags := $(CC) $(CFLAGS) $(LDFLAGS)
+# Another compiler or other flags make everything anew: the stamp changes only when they do. (ccache changes nothing.) `force` must be
+# phony: .SECONDARY would let make pass over a file that is not there, and the stamp with it.
+flags := $(filter-out ccache,$(CC)) $(CFLAGS) $(LDFLAGS)
 $(B)/flags: force
 	@mkdir -p $(B)
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
+.PHONY: force
 force:
 $(B)/%.o: %.c $(B)/flags | check-packages
 	@mkdir -p $(@D)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/reqrep.h>
+#include <nanomsg/tcp.h>
 
 _Static_assert((POST_IN_FLIGHT_MAX & (POST_IN_FLIGHT_MAX - 1)) == 0 && POST_IN_FLIGHT_MAX <= 256, "a slot is some low bits, and a byte");
 _Static_assert(POST_MESSAGE_BYTES_MAX == MESSAGE_BYTES_MAX, "the sender and the gate agree on the longest message");
@@ -71,12 +72,13 @@ post_connect(struct gate_post *p)
 {
 	char url[PROBE_ADDRESS_BYTES + 8];
 	size_t size = sizeof p->readable_fd, other = sizeof p->writable_fd;
-	int reply_bytes = POST_REPLY_BYTES_MAX;
+	int reply_bytes = POST_REPLY_BYTES_MAX, on = 1;
 	snprintf(url, sizeof url, "tcp://%s", p->address);
 	p->up = false;
 	p->connections = 0;
 	p->socket = nn_socket(AF_SP_RAW, NN_REQ);
-	if (p->socket < 0 || nn_setsockopt(p->socket, NN_SOL_SOCKET, NN_RCVMAXSIZE, &reply_bytes, sizeof reply_bytes) < 0)
+	if (p->socket < 0 || nn_setsockopt(p->socket, NN_SOL_SOCKET, NN_RCVMAXSIZE, &reply_bytes, sizeof reply_bytes) < 0
+	    || nn_setsockopt(p->socket, NN_TCP, NN_TCP_NODELAY, &on, sizeof on) < 0)
 		return -1;
 	if (nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_RCVFD, &p->readable_fd, &size) < 0
 	    || nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_SNDFD, &p->writable_fd, &other) < 0)

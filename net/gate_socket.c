@@ -9,6 +9,7 @@
 #include <nanomsg/pipeline.h>
 #include <nanomsg/pubsub.h>
 #include <nanomsg/reqrep.h>
+#include <nanomsg/tcp.h>
 
 static const struct door {
 	const char *name, *what; /* its option, and what is listened for */
@@ -66,15 +67,16 @@ bind_any(struct gate_socket *s, const struct gate_address *address)
 	return -1;
 }
 
-/* -1: errno. */
+/* -1: errno. No delay: answers are small, and an acknowledgement that the other side puts off would hold the next one back. */
 static int
 options_set(struct gate_socket *s, const struct door *door, bool six)
 {
-	int receive_bytes = SOCKET_MESSAGE_BYTES_MAX, send_bytes = SOCKET_SEND_BYTES, four_only = !six;
+	int receive_bytes = SOCKET_MESSAGE_BYTES_MAX, send_bytes = SOCKET_SEND_BYTES, four_only = !six, on = 1;
 	size_t size = sizeof s->fd;
 	if (nn_setsockopt(s->socket, NN_SOL_SOCKET, NN_RCVMAXSIZE, &receive_bytes, sizeof receive_bytes) < 0 ||
 	    nn_setsockopt(s->socket, NN_SOL_SOCKET, NN_SNDBUF, &send_bytes, sizeof send_bytes) < 0 ||
-	    nn_setsockopt(s->socket, NN_SOL_SOCKET, NN_IPV4ONLY, &four_only, sizeof four_only) < 0)
+	    nn_setsockopt(s->socket, NN_SOL_SOCKET, NN_IPV4ONLY, &four_only, sizeof four_only) < 0 ||
+	    nn_setsockopt(s->socket, NN_TCP, NN_TCP_NODELAY, &on, sizeof on) < 0)
 		return -1;
 	return door->receives ? nn_getsockopt(s->socket, NN_SOL_SOCKET, NN_RCVFD, &s->fd, &size) : 0;
 }

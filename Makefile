@@ -110,7 +110,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-kill prove-real prove clean
+.PHONY: help test quick-test run demo bench-redis load prove-kill prove-real prove-hostile prove clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -190,7 +190,10 @@ prove-kill: test-programs ## kill -9 at random moments under load, ROUNDS=500 ti
 	@HOLDFAST_ROUNDS=$(ROUNDS) $(B)/tests/test_kill
 prove-real: test-programs ## the whole real data (HOLDFAST_DATA=folder) through the gate, against its oracle
 	@tests/test_real_data.sh whole
-prove: prove-kill prove-real ## both
+SECONDS_EACH ?= 4
+prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
+	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
+prove: prove-kill prove-real prove-hostile ## all three
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan

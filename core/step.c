@@ -55,7 +55,8 @@ emit_name(struct engine *e, enum name_table table, struct bytes name)
 {
 	struct name_record r = { table, names_count(&e->names[table]), name };
 	e->at = name_encode(e->at, &r);
-	named(e);
+	if (table == NAMES_SKU || table == NAMES_LOCATION)
+		named(e);
 	evolve_name(e, &r);
 	return r.id;
 }

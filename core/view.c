@@ -227,6 +227,12 @@ view_place_id(const struct engine *e, struct bytes name)
 	return meaning_of(e, name, &location, &place) == MEANS_NOTHING ? VIEW_NONE : location;
 }
 
+uint32_t
+view_location_id(const struct engine *e, struct bytes name)
+{
+	return names_find(&e->names[NAMES_LOCATION], name);
+}
+
 struct bytes
 view_sku_name(const struct engine *e, uint32_t id)
 {

@@ -49,6 +49,7 @@ enum view_status view_scan(const struct engine *, const struct scan_filter *, ui
 #define VIEW_NONE UINT32_MAX
 uint32_t view_sku_id(const struct engine *, struct bytes); /* VIEW_NONE: unknown */
 uint32_t view_place_id(const struct engine *, struct bytes); /* of a location or a live group; VIEW_NONE: unknown */
+uint32_t view_location_id(const struct engine *, struct bytes); /* whatever the name means now */
 /* The name of an id that a durable entry has told, lent for ever. */
 struct bytes view_sku_name(const struct engine *, uint32_t id);
 struct bytes view_location_name(const struct engine *, uint32_t id);

@@ -197,6 +197,7 @@ publish(struct feed *f)
 		catching += f->watchers[i]->state == WATCHER_CATCHING;
 	atomic_store_explicit(&f->watchers_shown, f->watchers_n, memory_order_relaxed);
 	atomic_store_explicit(&f->catching_shown, catching, memory_order_relaxed);
+	atomic_store_explicit(&f->snapshots_shown, f->snapshots_n, memory_order_relaxed);
 	atomic_store_explicit(&f->position_shown, f->live ? f->stream.seq : 0, memory_order_relaxed);
 }
 
@@ -223,12 +224,14 @@ feed_main(void *arg)
 		bool more = frames_take(f);
 		uint64_t durable = batcher_durable(f->parts.batcher);
 		more |= watchers_round(f, durable, &sleep_ms);
+		snapshots_round(f, &sleep_ms);
 		loops_ring(f);
 		publish(f);
 		if (!more)
 			rest(f, durable, sleep_ms);
 	}
 	watchers_end(f);
+	snapshots_end(f);
 	return NULL;
 }
 
@@ -318,6 +321,7 @@ feed_figures(const struct feed *f, struct feed_figures *figures)
 {
 	figures->watchers = atomic_load_explicit(&f->watchers_shown, memory_order_relaxed);
 	figures->catching = atomic_load_explicit(&f->catching_shown, memory_order_relaxed);
+	figures->snapshots = atomic_load_explicit(&f->snapshots_shown, memory_order_relaxed);
 	figures->position = atomic_load_explicit(&f->position_shown, memory_order_relaxed);
 }
 

@@ -18,7 +18,7 @@
 #ifndef HOLDFAST_NET_FEED_H
 #define HOLDFAST_NET_FEED_H
 
-#include "core/base.h"
+#include "core/view.h"
 #include "net/counters.h"
 #include "net/ring.h"
 #include "persist/image.h"
@@ -30,6 +30,10 @@
 #define WATCH_BREATH_MS   50 /* so long the live reader waits for a watcher above the pace, before it goes on without mercy */
 #define WATCH_GAP_MS      5 /* between live windows: in a busy server what came meanwhile is merged and told at once */
 #define WATCH_REACHED_MS  1000 /* how often a watcher that was told nothing hears how far it is */
+#define SNAPSHOTS_MAX     8 /* open at a time; beyond: `limit` snapshots */
+#define SNAPSHOT_IDLE_MS  60000 /* without a request for the next page it ends: `gone` */
+#define SNAPSHOT_AGE_MS   600000 /* and after this anyway: the image cannot use its old pages again meanwhile, and grows */
+#define SNAPSHOT_CURSOR_SHIFT 32 /* a cursor is the snapshot's number, then the next cell */
 #define CATCH_READERS_MAX 32 /* readers of those who catch up (up to 2 MiB of buffer each); others take turns */
 
 struct batcher;
@@ -85,9 +89,27 @@ struct watch_answer {
 };
 void feed_watch(struct feed *, const struct watch_ask *, struct watch_answer *);
 
+struct snapshot_ask {
+	struct scan_filter filter;
+	uint64_t cursor; /* 0: opens a snapshot */
+	uint64_t min_seq; /* an earlier instant is `behind`, at once */
+	uint32_t limit;
+};
+struct snapshot_answer {
+	enum status status;
+	const char *message;
+	uint64_t seq; /* the instant's position */
+	uint64_t cursor; /* 0: the end, and the snapshot is closed */
+};
+/* Opens or finds the snapshot: the answer has its seq. False: a refusal. Until its page was taken nothing else may be asked. */
+bool feed_snapshot(struct feed *, const struct snapshot_ask *, struct snapshot_answer *);
+/* Then its next page: up to `limit` cells, fewer (also none) when SCAN_VISIT_MAX were looked at. False: a refusal. */
+bool feed_snapshot_page(struct feed *, const struct snapshot_ask *, void (*each)(void *context, const struct cell_view *), void *context,
+    struct snapshot_answer *);
+
 /* ---- figures, any thread ---- */
 struct feed_figures {
-	uint64_t watchers, catching, position; /* position: the live reader's; 0: there is none */
+	uint64_t watchers, catching, snapshots, position; /* position: the live reader's; 0: there is none */
 };
 void feed_figures(const struct feed *, struct feed_figures *);
 const struct counters *feed_counters(const struct feed *);

@@ -1,4 +1,4 @@
-/* feed_part.h: what feed.c (thread, roads, sleep), feed_watch.c (watchers) and feed_stream.c (readers) share; nobody else includes it. */
+/* feed_part.h: what feed.c (thread, roads, sleep), feed_watch.c (watchers), feed_stream.c (readers) and feed_snapshot.c share; nobody else includes it. */
 #ifndef HOLDFAST_NET_FEED_PART_H
 #define HOLDFAST_NET_FEED_PART_H
 
@@ -63,6 +63,15 @@ struct watcher {
 	bool threshold_only, full;
 };
 
+struct snapshot {
+	struct image_snapshot *image; /* NULL: not in use */
+	struct feed_road *road; /* it is its connection's */
+	uint64_t token;
+	uint32_t number;
+	uint64_t seq;
+	int64_t used_ms, opened_ms;
+};
+
 struct feed {
 	struct feed_parts parts;
 	int bell; /* eventfd: loops and the journal ring it */
@@ -81,12 +90,15 @@ struct feed {
 	bool live; /* there is somebody LIVE or WAITING */
 	struct stream stream; /* theirs */
 	int64_t told_ms, tick_ms; /* last live window; next look at who was told nothing */
+	struct snapshot snapshots[SNAPSHOTS_MAX], *asked; /* asked: by the request that is being handled */
+	uint32_t snapshots_n, snapshots_opened;
 	struct window window;
 	struct change step[CHANGES_STEP_MAX];
 	struct buffer message, reply;
+	struct why why; /* of the request that is being handled */
 
 	struct counters counters;
-	_Atomic uint64_t watchers_shown, catching_shown, position_shown; /* feed -> any, for figures */
+	_Atomic uint64_t watchers_shown, catching_shown, snapshots_shown, position_shown; /* feed -> any, for figures */
 };
 
 /* ---- feed.c ---- */
@@ -97,6 +109,14 @@ bool feed_alive(const struct feed_road *, uint64_t token);
 uint64_t feed_unread(const struct feed_road *, uint64_t token);
 /* The bell will ring once no more than `most` is unread. True: it is so already. */
 bool feed_wait_taken(struct feed_road *, uint64_t token, uint64_t most);
+
+/* Lowers *sleep_ms to what is left until at_ms. */
+static inline void
+feed_sleep_until(const struct feed *f, int64_t at_ms, int64_t *sleep_ms)
+{
+	int64_t wait = at_ms > f->now_ms ? at_ms - f->now_ms : 0;
+	*sleep_ms = wait < *sleep_ms ? wait : *sleep_ms;
+}
 
 /* ---- feed_stream.c ---- */
 void stream_close(struct feed *, struct stream *);
@@ -110,5 +130,10 @@ int stream_window(struct feed *, struct stream *, uint64_t durable, uint64_t end
 /* A round of all watchers. True: there is more to do at once; else *sleep_ms is lowered to when there will be. */
 bool watchers_round(struct feed *, uint64_t durable, int64_t *sleep_ms);
 void watchers_end(struct feed *);
+
+/* ---- feed_snapshot.c ---- */
+/* Ends the ones that nobody asks for any more. */
+void snapshots_round(struct feed *, int64_t *sleep_ms);
+void snapshots_end(struct feed *);
 
 #endif

@@ -22,13 +22,6 @@ engine_of(const struct feed *f)
 
 /* ---- the list ---- */
 
-static void
-sleep_until(const struct feed *f, int64_t at_ms, int64_t *sleep_ms)
-{
-	int64_t wait = at_ms > f->now_ms ? at_ms - f->now_ms : 0;
-	*sleep_ms = wait < *sleep_ms ? wait : *sleep_ms;
-}
-
 /* An own reader is given up; it is opened again where it stood. */
 static void
 reader_give(struct feed *f, struct watcher *w)
@@ -205,7 +198,7 @@ breath(struct feed *f, int64_t *sleep_ms)
 			w->breath_ms = f->now_ms;
 		if (f->now_ms - w->breath_ms >= WATCH_BREATH_MS || feed_wait_taken(w->road, w->token, WATCH_PACE_BYTES))
 			continue;
-		sleep_until(f, w->breath_ms + WATCH_BREATH_MS, sleep_ms);
+		feed_sleep_until(f, w->breath_ms + WATCH_BREATH_MS, sleep_ms);
 		hold = true;
 	}
 	return hold;
@@ -247,7 +240,7 @@ live_round(struct feed *f, uint64_t durable, int64_t *sleep_ms)
 	if (!f->live || f->stream.seq >= durable)
 		return false;
 	if (f->now_ms < f->told_ms + WATCH_GAP_MS) {
-		sleep_until(f, f->told_ms + WATCH_GAP_MS, sleep_ms);
+		feed_sleep_until(f, f->told_ms + WATCH_GAP_MS, sleep_ms);
 		return false;
 	}
 	if (breath(f, sleep_ms))
@@ -370,7 +363,7 @@ watchers_round(struct feed *f, uint64_t durable, int64_t *sleep_ms)
 	more |= catch_round(f, durable);
 	reached_tell(f);
 	if (f->watchers_n > 0)
-		sleep_until(f, f->tick_ms, sleep_ms);
+		feed_sleep_until(f, f->tick_ms, sleep_ms);
 	return more;
 }
 

@@ -96,6 +96,10 @@ struct read_options {
 enum status read_options(struct call *, bool given, struct read_options *);
 /* min_seq against `position`: true when *handled is the answer (an error, or HANDLED_WAIT). */
 bool read_behind(struct call *, const struct read_options *, uint64_t position, enum handled *);
+/* On another loop than the engine's, a due deadline sends a view's read to the engine (Q3 of methods_read.c). */
+bool read_needs_engine(const struct call *);
+/* A view's reply waits for the newest cell that it shows (0: none) and for the names and groups that it knew, or did not (Q1). */
+void read_shown(struct call *, uint64_t newest);
 /* The engine's position as the answer's `seq`; the reply waits for it. */
 uint64_t query_seq(struct call *);
 /* The head of a reply whose result is a map of so many pairs, the first of which, `seq`, is put too. */

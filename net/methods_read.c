@@ -1,7 +1,9 @@
 /*
- * methods_read.c: the methods that only look. ats, stock and scan read views on any loop; the others ask the engine.
+ * methods_read.c: ats and stock, which read views on any loop, and the options that all reads share. scan is in methods_scan.c; the
+ * other reads ask the engine.
  *
- * Q1: what is shown is durable: a view's reply waits for the newest cell it read, an engine's for all that it decided.
+ * Q1: what is shown is durable: a view's reply waits for the newest cell it read and for the names and groups it knew or did not
+ *     (read_shown()), an engine's for all that it decided.
  * Q2: `seq` is a position taken before the first cell is read, so that every value is at or past it.
  * Q3: on another loop than the engine's, a due deadline sends the read to the engine, which expires first (D19).
  */
@@ -86,10 +88,17 @@ struct cells_ask {
 	uint64_t durable;
 };
 
-static bool
-needs_engine(const struct call *call)
+bool
+read_needs_engine(const struct call *call)
 {
 	return call->place != PLACE_ENGINE && view_deadline(call->service->engine) <= call->now_ms; /* Q3 */
+}
+
+void
+read_shown(struct call *call, uint64_t newest)
+{
+	uint64_t named = view_named(call->service->engine);
+	call->handling->wait_for = newest > named ? newest : named;
 }
 
 /* [[[sku, place], ...], options?]: true when *handled is already the answer. The pairs themselves are read later, once. */
@@ -113,7 +122,7 @@ cells_open(struct call *call, uint32_t most, struct cells_ask *ask, enum handled
 	bool more = call->params_n == 2 && reader_skip(r);
 	if (read_options(call, more, &ask->options) != STATUS_OK)
 		return call_bad(call), true;
-	if (needs_engine(call)) {
+	if (read_needs_engine(call)) {
 		*handled = HANDLED_ENGINE;
 		return true;
 	}
@@ -169,7 +178,7 @@ handle_ats(struct call *call)
 		newest = seq > newest ? seq : newest;
 	}
 	call->out->used += (size_t)(p - room);
-	call->handling->wait_for = newest; /* Q1 */
+	read_shown(call, newest);
 	return HANDLED_REPLY;
 }
 
@@ -218,173 +227,6 @@ handle_stock(struct call *call)
 		put_cell(call->out, &cell);
 		newest = cell.seq > newest ? cell.seq : newest;
 	}
-	call->handling->wait_for = newest;
-	return HANDLED_REPLY;
-}
-
-/* ---- scan ---- */
-
-struct scan_ask {
-	struct scan_filter filter;
-	struct read_options options;
-	uint64_t cursor;
-	uint32_t limit;
-};
-struct scan_page {
-	struct buffer *out;
-	uint64_t newest;
-	uint32_t cells;
-};
-
-enum { LOCATION, GROUP, SKU_PREFIX, SINCE, LIMIT, CURSOR, SNAPSHOT, SCAN_MIN_SEQ, SCAN_WAIT_MS };
-static const struct key scan_keys[] = {
-	[LOCATION] = KEY("location"), [GROUP] = KEY("group"), [SKU_PREFIX] = KEY("sku_prefix"), [SINCE] = KEY("since"),
-	[LIMIT] = KEY("limit"), [CURSOR] = KEY("cursor"), [SNAPSHOT] = KEY("snapshot"), [SCAN_MIN_SEQ] = KEY("min_seq"),
-	[SCAN_WAIT_MS] = KEY("wait_ms"),
-};
-
-static enum status
-scan_number(struct call *call, const char *what, int64_t low, int64_t high, int64_t *n)
-{
-	if (reader_int_in(&call->params, low, high, n))
-		return STATUS_OK;
-	return params_refuse(call->space, "%s must be an integer %lld..%lld", what, (long long)low, (long long)high);
-}
-
-static enum status
-scan_place(struct call *call, int key, struct scan_ask *ask)
-{
-	if (ask->filter.place.n > 0)
-		return params_refuse(call->space, "location or group, not both");
-	return params_text(call->space, &call->params, scan_keys[key].name, PLACE_BYTES_MAX, &ask->filter.place);
-}
-
-static enum status
-scan_field(struct call *call, int key, struct scan_ask *ask)
-{
-	int64_t n = 0;
-	bool snapshot = true;
-	enum status status = STATUS_OK;
-	switch (key) {
-	case LOCATION:
-	case GROUP:
-		return scan_place(call, key, ask);
-	case SKU_PREFIX:
-		return params_text(call->space, &call->params, "sku_prefix", NAME_BYTES_MAX, &ask->filter.sku_prefix);
-	case SINCE:
-		status = scan_number(call, "since", 0, (int64_t)SEQ_MAX, &n);
-		ask->filter.since = (uint64_t)n;
-		return status;
-	case LIMIT:
-		status = scan_number(call, "limit", 1, SCAN_LIMIT_MAX, &n);
-		ask->limit = (uint32_t)n;
-		return status;
-	case CURSOR:
-		if (!reader_int_in(&call->params, 1, INT64_MAX, &n))
-			return params_refuse(call->space, "cursor must be one that scan answered");
-		ask->cursor = (uint64_t)n;
-		return status;
-	case SNAPSHOT:
-		if (reader_bool(&call->params, &snapshot) && !snapshot)
-			return STATUS_OK;
-		return params_refuse(call->space, "snapshot: not supported yet");
-	case SCAN_MIN_SEQ:
-		return read_option(call, MIN_SEQ, &ask->options);
-	case SCAN_WAIT_MS:
-		return read_option(call, WAIT_MS, &ask->options);
-	default:
-		return read_option(call, KEY_UNKNOWN, &ask->options);
-	}
-}
-
-static enum status
-scan_decode(struct call *call, struct scan_ask *ask)
-{
-	uint32_t pairs;
-	int hint = 0;
-	enum status status = params_count(call->space, call->params_n, 0, 1);
-	if (status != STATUS_OK || call->params_n == 0)
-		return status;
-	if (!reader_map(&call->params, &pairs))
-		return params_refuse(call->space, "params[0] must be a map");
-	for (; pairs > 0 && status == STATUS_OK; pairs--) {
-		int key = reader_key(&call->params, scan_keys, sizeof scan_keys / sizeof scan_keys[0], &hint);
-		if (!reader_nil(&call->params))
-			status = scan_field(call, key, ask);
-	}
-	return status;
-}
-
-static void
-scan_cell(void *context, const struct cell_view *cell)
-{
-	struct scan_page *page = context;
-	uint8_t *room = buffer_room(page->out, SCAN_CELL_BYTES_MAX), *p = room;
-	if (!room)
-		return;
-	*p++ = 0x95;
-	p = wire_str(p, cell->sku);
-	p = wire_str(p, cell->location);
-	p = wire_uint(p, cell->seq);
-	p = wire_int(p, cell->ats);
-	p = wire_int(p, cell->on_hand);
-	page->out->used += (size_t)(p - room);
-	page->newest = cell->seq > page->newest ? cell->seq : page->newest;
-	page->cells++;
-}
-
-/*
- * Fills a page: up to the limit, up to what one message carries however long the names are, or until a call has looked at
- * so many cells that it stopped by itself.
- */
-static enum view_status
-scan_fill(struct call *call, struct scan_ask *ask, struct scan_page *page)
-{
-	size_t start = call->out->used, most_bytes = ((size_t)1 << 20) - 1024;
-	for (;;) {
-		uint32_t before = page->cells, most = ask->limit - before;
-		size_t fits = (most_bytes - (call->out->used - start)) / SCAN_CELL_BYTES_MAX;
-		most = most < fits ? most : (uint32_t)fits;
-		if (most == 0 || call->out->full)
-			return VIEW_OK;
-		enum view_status status = view_scan(call->service->engine, &ask->filter, &ask->cursor, most, scan_cell, page);
-		if (status != VIEW_OK || ask->cursor == 0 || page->cells - before < most)
-			return status;
-	}
-}
-
-enum handled
-handle_scan(struct call *call)
-{
-	struct scan_ask ask = { .limit = SCAN_LIMIT_DEFAULT };
-	struct scan_page page = { .out = call->out };
-	size_t before = call->out->used;
-	enum handled handled;
-	if (scan_decode(call, &ask) != STATUS_OK)
-		return call_bad(call);
-	if (needs_engine(call))
-		return HANDLED_ENGINE;
-	uint64_t durable = call->service->durable(call->service->host);
-	if (read_behind(call, &ask.options, durable, &handled))
-		return handled;
-	put_head(call->out, call->msgid);
-	put_map(call->out, 3);
-	put_text(call->out, "seq");
-	put_uint(call->out, durable);
-	put_text(call->out, "cells");
-	size_t count_at = call->out->used;
-	buffer_append(call->out, "\xdd\0\0\0\0", 5); /* an array whose count is known at the end */
-	if (scan_fill(call, &ask, &page) != VIEW_OK) {
-		call->out->used = before;
-		return call_refuse(call, STATUS_UNKNOWN_LOCATION, "no location or group has this name");
-	}
-	put_text(call->out, "cursor");
-	if (ask.cursor == 0)
-		put_nil(call->out);
-	else
-		put_uint(call->out, ask.cursor);
-	if (!call->out->full)
-		wire_big_endian(call->out->at + count_at, 0xdd, page.cells, 4);
-	call->handling->wait_for = page.newest;
+	read_shown(call, newest);
 	return HANDLED_REPLY;
 }

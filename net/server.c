@@ -131,6 +131,7 @@ server_figures(void *context, figure_fn *each, void *to)
 	each(to, "connections", "open connections", false, atomic_load_explicit(&s->connections_open, memory_order_relaxed));
 	each(to, "watchers", "connections that watch", false, f.watchers);
 	each(to, "watchers_catching_up", "of these, the ones that read older changes", false, f.catching);
+	each(to, "snapshots", "open snapshots of the image, of scans of one instant", false, f.snapshots);
 	each(to, "feed_position", "changes are told up to here; 0: nobody watches", false, f.position);
 	const struct admission *j = s->loops[0].judges;
 	each(to, "holds_shut", "1: a queue is too old, new holds are refused", false,

@@ -2,6 +2,7 @@
 #include "net/gate.h"
 
 #include "net/clock.h"
+#include "net/gate_feed.h"
 #include "net/gate_intake.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ struct gate {
 	struct gate_socket doors[DOOR_COUNT];
 	struct gate_intake intake;
 	struct gate_server server;
+	struct gate_feed feed;
 	struct gate_queue queue;
 	int signals_fd;
 	bool stopping;
@@ -59,7 +61,7 @@ signals_open(void)
 
 /* ---- the loop ---- */
 
-enum { POLL_SIGNALS, POLL_EVENTS, POLL_PUSH, POLL_SERVER, POLL_COUNT };
+enum { POLL_SIGNALS, POLL_EVENTS, POLL_PUSH, POLL_SERVER, POLL_FEED, POLL_COUNT };
 
 /* Nothing to wait for: all is answered, or the time is over, or nobody is there to answer. */
 static bool
@@ -72,13 +74,16 @@ gate_done(const struct gate *g, int64_t now_ms)
 static int
 gate_wait(struct gate *g, struct pollfd fds[POLL_COUNT])
 {
-	int64_t now_ms = clock_steady_ms(), until_ms;
+	int64_t now_ms = clock_steady_ms(), until_ms, feed_ms;
 	bool listen = !g->stopping && gate_intake_room(&g->intake);
 	fds[POLL_SIGNALS] = (struct pollfd){ .fd = g->signals_fd, .events = POLLIN };
 	fds[POLL_EVENTS] = (struct pollfd){ .fd = listen ? g->doors[DOOR_EVENTS].fd : -1, .events = POLLIN };
 	fds[POLL_PUSH] = (struct pollfd){ .fd = listen ? g->doors[DOOR_PUSH].fd : -1, .events = POLLIN };
 	fds[POLL_SERVER] = (struct pollfd){ 0 };
 	fds[POLL_SERVER].fd = gate_server_poll(&g->server, now_ms, &fds[POLL_SERVER].events, &until_ms);
+	fds[POLL_FEED] = (struct pollfd){ 0 };
+	fds[POLL_FEED].fd = gate_feed_poll(&g->feed, &fds[POLL_FEED].events, &feed_ms);
+	until_ms = feed_ms < until_ms ? feed_ms : until_ms;
 	if (g->stopping && g->stop_ms < until_ms)
 		until_ms = g->stop_ms;
 	int64_t wait_ms = until_ms <= now_ms ? 0 : until_ms - now_ms;
@@ -102,6 +107,7 @@ gate_run(struct gate *g, struct why *why)
 		}
 		int64_t now_ms = clock_steady_ms();
 		gate_server_step(&g->server, fds[POLL_SERVER].revents, now_ms);
+		gate_feed_step(&g->feed, fds[POLL_FEED].revents, now_ms);
 		if (fds[POLL_SIGNALS].revents)
 			gate_signals(g, now_ms);
 		if (gate_done(g, now_ms))
@@ -137,6 +143,7 @@ gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
 	g->intake = (struct gate_intake){ .queue = &g->queue, .events = &g->doors[DOOR_EVENTS], .push = &g->doors[DOOR_PUSH],
 		.counters = &g->counters };
 	gate_server_init(&g->server, &server, &g->queue, &g->counters);
+	gate_feed_init(&g->feed, &server, &g->doors[DOOR_FEED], &g->counters, setup->say);
 	g->server.reply = gate_intake_reply;
 	g->server.context = &g->intake;
 	g->server.line.say = g->say = setup->say;
@@ -159,7 +166,7 @@ gate_open(const struct gate_setup *setup, struct why *why)
 		snprintf(why->text, sizeof why->text, "no memory for the gate");
 		return NULL;
 	}
-	g->signals_fd = g->server.line.fd = -1;
+	g->signals_fd = g->server.line.fd = g->feed.line.fd = -1;
 	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
 		g->doors[door] = (struct gate_socket){ .socket = -1, .fd = -1 };
 	if (gate_start(g, setup, why) == 0)
@@ -189,6 +196,7 @@ gate_close(struct gate *g)
 		return;
 	gate_queue_fini(&g->queue);
 	gate_server_fini(&g->server);
+	gate_feed_fini(&g->feed);
 	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
 		gate_socket_close(&g->doors[door]);
 	if (g->signals_fd >= 0)

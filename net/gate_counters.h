@@ -24,6 +24,12 @@
 	X(push_posted, "of them: the server's outcomes came") \
 	X(push_refused, "of them: dropped here, no msgpack or too large") \
 	X(push_rejected, "of them: dropped, by an error of the server") \
+	X(feed_published, "changes published over PUB") \
+	X(feed_watches, "times the server was asked to be watched from a position on, or live") \
+	X(feed_gone, "of them: the history was gone, so that changes were left out") \
+	X(feed_refused, "of them: refused otherwise") \
+	X(feed_subscribers, "connections of subscribers now") \
+	X(feed_seq, "the position up to which everything is published; 0: nobody subscribes, or not known") \
 	X(in_flight, "messages not answered now, of both doors") \
 	X(in_flight_bytes, "bytes of them")
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define READ_BYTES ((size_t)128 << 10)
-#define READS_MAX 16 /* in one step, so that the other sides of the gate get their turn */
+#define READS_MAX 4 /* in one step, so that the other sides of the gate get their turn */
 
 void
 gate_line_init(struct gate_line *l, const struct gate_address *address, const char *name, size_t message_bytes_max)

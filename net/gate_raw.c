@@ -56,27 +56,43 @@ raw_free(uint8_t *body)
 	nn_freemsg(body);
 }
 
+/* The control record that carries the header. */
+static void
+header_put(union control *control, const struct raw_header *header, struct nn_msghdr *message)
+{
+	size_t n = header->n;
+	ensure(n <= RAW_HEADER_BYTES_MAX);
+	memset(control, 0, sizeof *control);
+	control->align.cmsg_len = NN_CMSG_SPACE(sizeof n + n);
+	control->align.cmsg_level = PROTO_SP;
+	control->align.cmsg_type = SP_HDR;
+	memcpy(control->at + sizeof control->align, &n, sizeof n);
+	memcpy(control->at + sizeof control->align + sizeof n, header->at, n);
+	message->msg_control = control;
+	message->msg_controllen = control->align.cmsg_len;
+}
+
 int
 raw_send(int socket, const struct raw_header *header, const struct raw_part *parts, int parts_n)
 {
 	union control control;
 	struct nn_iovec iov[RAW_PARTS_MAX];
-	size_t header_n = header->n;
-	ensure(parts_n <= RAW_PARTS_MAX && header_n <= RAW_HEADER_BYTES_MAX);
+	ensure(parts_n <= RAW_PARTS_MAX);
 	for (int i = 0; i < parts_n; i++)
 		iov[i] = (struct nn_iovec){ (void *)(uintptr_t)parts[i].at, parts[i].n };
-	memset(&control, 0, sizeof control);
-	control.align.cmsg_len = NN_CMSG_SPACE(sizeof header_n + header_n);
-	control.align.cmsg_level = PROTO_SP;
-	control.align.cmsg_type = SP_HDR;
-	memcpy(control.at + sizeof control.align, &header_n, sizeof header_n);
-	memcpy(control.at + sizeof control.align + sizeof header_n, header->at, header_n);
-	struct nn_msghdr message = { .msg_iov = iov, .msg_iovlen = parts_n, .msg_control = &control,
-		.msg_controllen = control.align.cmsg_len };
+	struct nn_msghdr message = { .msg_iov = iov, .msg_iovlen = parts_n };
+	if (header)
+		header_put(&control, header, &message);
 	for (;;) {
 		if (nn_sendmsg(socket, &message, NN_DONTWAIT) >= 0)
 			return 1;
 		if (errno != EINTR)
 			return errno == EAGAIN ? 0 : -1;
 	}
+}
+
+int
+raw_connections(int socket)
+{
+	return (int)nn_get_statistic(socket, NN_STAT_CURRENT_CONNECTIONS);
 }

@@ -33,7 +33,10 @@ struct raw_part {
 int raw_receive(int socket, struct raw_header *, uint8_t **body, size_t *n);
 void raw_free(uint8_t *body);
 
-/* Sends the parts as one message (copied), without waiting. 1: taken; 0: no connection takes it now; -1: broken (errno). */
+/* Sends the parts as one message (copied), with this header (NULL: over a socket whose messages have none), without waiting. 1: taken; 0: no connection takes it now; -1: broken (errno). */
 int raw_send(int socket, const struct raw_header *, const struct raw_part *, int parts_n);
+
+/* Peers that are connected now. */
+int raw_connections(int socket);
 
 #endif

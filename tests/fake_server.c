@@ -26,6 +26,7 @@
 
 struct fake_connection {
 	int fd; /* -1: free */
+	bool watching;
 	struct buffer in, out;
 	struct scanner scanner;
 };
@@ -37,8 +38,9 @@ struct fake_state {
 	int wake[2];
 	/* Under the lock. */
 	bool stop, hold, deaf, away, breaking;
-	char code[32];
-	uint32_t refusals;
+	char code[32], watch_code[32];
+	uint32_t refusals, watch_refusals;
+	struct buffer telling; /* for those who watch */
 	uint8_t greeting[16];
 	size_t greeting_n;
 	struct fake_counts counts;
@@ -131,6 +133,61 @@ post_take(struct fake_state *f, uint32_t msgid, struct reader *r, struct buffer 
 		out_text(out, event_outcome(f, r));
 }
 
+static void
+out_map_seq(struct buffer *out, uint32_t msgid, uint64_t seq)
+{
+	uint8_t bytes[] = { 0xc0, 0x81, 0xa3, 's', 'e', 'q', 0xcf, 0, 0, 0, 0, 0, 0, 0, 0 };
+	for (int i = 0; i < 8; i++)
+		bytes[7 + i] = (uint8_t)(seq >> (56 - 8 * i));
+	out_head(out, msgid);
+	buffer_append(out, bytes, sizeof bytes);
+}
+
+/* [{full: true, since?: n}] */
+static void
+watch_take(struct fake_state *f, struct fake_connection *c, uint32_t msgid, struct reader *r)
+{
+	static const struct key keys[] = { KEY("full"), KEY("since") };
+	uint32_t n, pairs;
+	int64_t since = -1;
+	int hint = 0;
+	f->counts.watches++;
+	if (!reader_array(r, &n) || n != 1 || !reader_map(r, &pairs)) {
+		out_refusal(&c->out, msgid, "bad_request");
+		return;
+	}
+	for (uint32_t i = 0; i < pairs; i++)
+		if (reader_key(r, keys, 2, &hint) != 1 || !reader_int(r, &since))
+			reader_skip(r);
+	f->counts.since = (uint64_t)since;
+	if (f->watch_refusals) {
+		f->watch_refusals--;
+		out_refusal(&c->out, msgid, f->watch_code);
+		return;
+	}
+	c->watching = true;
+	out_map_seq(&c->out, msgid, since < 0 ? f->seq : (uint64_t)since);
+}
+
+/* {contiguous: 5, highest: 9, missing: [[6, 8]], last_at: 1} */
+static void
+position_take(struct fake_state *f, struct fake_connection *c, uint32_t msgid, struct reader *r)
+{
+	static const char reply[] = "\xc0\x84\xaa" "contiguous\x05\xa7highest\x09\xa7missing\x91\x92\x06\x08\xa7last_at\x01";
+	struct bytes source;
+	uint32_t n;
+	f->counts.positions++;
+	if (f->refusals) {
+		f->refusals--;
+		out_refusal(&c->out, msgid, f->code);
+	} else if (!reader_array(r, &n) || n != 1 || !reader_text(r, 32, &source)) {
+		out_refusal(&c->out, msgid, "bad_request");
+	} else {
+		out_head(&c->out, msgid);
+		buffer_append(&c->out, reply, sizeof reply - 1);
+	}
+}
+
 /* False: close it. */
 static bool
 frame_take(struct fake_state *f, struct fake_connection *c, size_t n)
@@ -140,9 +197,18 @@ frame_take(struct fake_state *f, struct fake_connection *c, size_t n)
 	uint32_t members;
 	int64_t kind, msgid;
 	if (!reader_array(&r, &members) || members != 4 || !reader_int(&r, &kind) || kind != 0 || !reader_int(&r, &msgid)
-	    || !reader_str(&r, &method) || method.n != 4 || memcmp(method.at, "post", 4) != 0)
+	    || !reader_str(&r, &method))
 		return false;
-	post_take(f, (uint32_t)msgid, &r, &c->out);
+	if (bytes_equal(method, (struct bytes){ (const uint8_t *)"post", 4 }))
+		post_take(f, (uint32_t)msgid, &r, &c->out);
+	else if (bytes_equal(method, (struct bytes){ (const uint8_t *)"hello", 5 }) && ++f->counts.hellos)
+		out_map_seq(&c->out, (uint32_t)msgid, f->seq);
+	else if (bytes_equal(method, (struct bytes){ (const uint8_t *)"watch", 5 }))
+		watch_take(f, c, (uint32_t)msgid, &r);
+	else if (bytes_equal(method, (struct bytes){ (const uint8_t *)"position", 8 }))
+		position_take(f, c, (uint32_t)msgid, &r);
+	else
+		return false;
 	return true;
 }
 
@@ -153,6 +219,7 @@ connection_close(struct fake_connection *c)
 {
 	close(c->fd);
 	c->fd = -1;
+	c->watching = false;
 	buffer_fini(&c->in);
 	buffer_fini(&c->out);
 }
@@ -248,6 +315,8 @@ connections_serve(struct fake_state *f, const struct pollfd *fds)
 		struct fake_connection *c = &f->connections[i];
 		if (c->fd < 0 || c->fd != fds[i].fd)
 			continue;
+		if (c->watching)
+			buffer_append(&c->out, f->telling.at, f->telling.used);
 		/* What is to be said is said before a wrong request can end it. */
 		bool fine = f->hold || connection_write(c);
 		fine = fine && (f->deaf || !(fds[i].revents & ~POLLOUT) || connection_read(f, c));
@@ -256,6 +325,7 @@ connections_serve(struct fake_state *f, const struct pollfd *fds)
 		if (!fine)
 			connection_close(c);
 	}
+	f->telling.used = 0;
 }
 
 static void *
@@ -326,6 +396,7 @@ fake_stop(struct fake_server *server)
 			connection_close(&f->connections[i]);
 	if (f->listener >= 0)
 		close(f->listener);
+	buffer_fini(&f->telling);
 	close(f->wake[0]);
 	close(f->wake[1]);
 	pthread_mutex_destroy(&f->lock);
@@ -356,6 +427,40 @@ fake_refuse(struct fake_server *server, const char *code, uint32_t times)
 	snprintf(server->state->code, sizeof server->state->code, "%s", code);
 	server->state->refusals = times;
 	order_given(server->state);
+}
+
+void
+fake_refuse_watch(struct fake_server *server, const char *code, uint32_t times)
+{
+	pthread_mutex_lock(&server->state->lock);
+	snprintf(server->state->watch_code, sizeof server->state->watch_code, "%s", code);
+	server->state->watch_refusals = times;
+	order_given(server->state);
+}
+
+void
+fake_stand(struct fake_server *server, uint64_t seq)
+{
+	pthread_mutex_lock(&server->state->lock);
+	server->state->seq = seq;
+	order_given(server->state);
+}
+
+void
+fake_tell(struct fake_server *server, const void *bytes, size_t n)
+{
+	pthread_mutex_lock(&server->state->lock);
+	buffer_append(&server->state->telling, bytes, n);
+	order_given(server->state);
+}
+
+bool
+fake_wait_watch(struct fake_server *server)
+{
+	int64_t end_ms = clock_steady_ms() + PATIENCE_MS;
+	while (fake_count(server).watching == 0 && clock_steady_ms() < end_ms)
+		poll(NULL, 0, 1);
+	return fake_count(server).watching > 0;
 }
 
 void
@@ -398,6 +503,8 @@ fake_count(struct fake_server *server)
 {
 	pthread_mutex_lock(&server->state->lock);
 	struct fake_counts counts = server->state->counts;
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
+		counts.watching += server->state->connections[i].fd >= 0 && server->state->connections[i].watching;
 	pthread_mutex_unlock(&server->state->lock);
 	return counts;
 }

@@ -1,6 +1,6 @@
 /*
- * fake_server.h: a server for the gate's tests, in a thread: it answers `post` and nothing else, remembers which event numbers
- * it has taken, and gets into trouble on demand. What it has taken stays taken when it breaks off, as after a durable batch whose
+ * fake_server.h: a server for the gate's tests, in a thread: it answers `post`, `position` of any source, `hello` and `watch`, remembers
+ * which event numbers it has taken, and gets into trouble on demand. What it has taken stays taken when it breaks off, as after a durable batch whose
  * replies were lost.
  *
  * The test's thread calls everything here; the fake's own thread shares `state` under its lock.
@@ -23,6 +23,9 @@ struct fake_counts {
 	uint32_t posts, events; /* requests, and distinct event numbers taken */
 	uint32_t out_of_order; /* an event with a smaller number than the one before it */
 	uint32_t connects;
+	uint32_t watches, watching; /* asked so far; connections that watch now */
+	uint64_t since; /* of the last watch; UINT64_MAX: it began live */
+	uint32_t positions, hellos; /* asked so far */
 };
 
 /* Listens on a free port of 127.0.0.1. */
@@ -35,6 +38,14 @@ void fake_hold(struct fake_server *, bool);
 void fake_deaf(struct fake_server *, bool);
 /* Refuses the next `times` posts with this code, retry_after_ms 5 in the detail; takes nothing of them. */
 void fake_refuse(struct fake_server *, const char *code, uint32_t times);
+/* The same for the next `times` watches. */
+void fake_refuse_watch(struct fake_server *, const char *code, uint32_t times);
+/* The position it has; hello and a live watch say it. */
+void fake_stand(struct fake_server *, uint64_t seq);
+/* Says this to every connection that watches. */
+void fake_tell(struct fake_server *, const void *bytes, size_t n);
+/* Waits until one watches. */
+bool fake_wait_watch(struct fake_server *);
 /* Closes all connections in the middle: what was taken and not replied to stays unanswered. Returns when it is done. */
 void fake_break(struct fake_server *);
 /* Refuses connections, until false. */

@@ -76,7 +76,7 @@ rig_start(struct gate_process *g, uint16_t server_port, uint16_t events_port)
 	char server[32], events[32];
 	snprintf(server, sizeof server, "127.0.0.1:%u", server_port);
 	snprintf(events, sizeof events, "127.0.0.1:%u", events_port);
-	return rig_start_with(g, (const char *[]){ "--server", server, "--events", events, NULL });
+	return rig_start_with(g, (const char *[]){ "--server", server, "--events", events, "--feed", "off", NULL });
 }
 
 bool
@@ -130,6 +130,21 @@ rig_says(struct gate_process *g, const char *text, char *said, size_t size)
 		said[n += (size_t)got] = 0;
 	}
 	return strstr(said, text) != NULL;
+}
+
+bool
+rig_counts(struct gate_process *gate, const char *text)
+{
+	static char said[4096];
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
+	bool shown = false;
+	while (!shown && clock_steady_ms() < end_ms) {
+		kill(gate->pid, SIGUSR1);
+		shown = rig_says(gate, "in_flight_bytes=", said, sizeof said) && strstr(said, text);
+	}
+	if (!shown)
+		printf("     the gate says '%s'\n", said);
+	return shown;
 }
 
 /* ---- messages ---- */

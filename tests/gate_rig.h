@@ -25,7 +25,7 @@ struct gate_process {
 
 /* With these options (NULL-terminated), --port-file-fd and --die-with-parent. False: it said no ports (rig_wait() it all the same). */
 bool rig_start_with(struct gate_process *, const char *const *options);
-/* Without a guardian, on 127.0.0.1; port 0: all doors are open on free ports, else only the one for events. */
+/* On 127.0.0.1, without a feed; port 0: it takes events and pushed events, on free ports; else it only has the door for events. */
 bool rig_start(struct gate_process *, uint16_t server_port, uint16_t events_port);
 /* The same on the ports that it had. */
 bool rig_start_again(struct gate_process *, uint16_t server_port);
@@ -34,6 +34,8 @@ int rig_wait(struct gate_process *);
 int rig_end(struct gate_process *, int signal);
 /* Waits until it has said something with `text` in it; said[] is everything it said since the last call. */
 bool rig_says(struct gate_process *, const char *text, char *said, size_t size);
+/* Asks for its counters until the line has `text` in it. */
+bool rig_counts(struct gate_process *, const char *text);
 
 /* ---- messages ---- */
 

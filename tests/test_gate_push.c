@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "net/clock.h"
 #include "net/gate_queue.h"
 #include "net/scanner.h"
 #include "tests/fake_server.h"
@@ -22,22 +21,6 @@ static int
 push_open(const struct gate_process *gate)
 {
 	return till_open_as(gate->ports[DOOR_PUSH], KIND_PUSH, KIND_PULL, 0);
-}
-
-/* Asks for the counters until they show this. */
-static bool
-counts(struct gate_process *gate, const char *text)
-{
-	static char said[4096];
-	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
-	bool shown = false;
-	while (!shown && clock_steady_ms() < end_ms) {
-		kill(gate->pid, SIGUSR1);
-		shown = rig_says(gate, "in_flight_bytes=", said, sizeof said) && strstr(said, text);
-	}
-	if (!shown)
-		printf("     the gate says '%s'\n", said);
-	return shown;
 }
 
 static void
@@ -55,7 +38,7 @@ what_is_pushed_is_posted_in_order_and_not_answered(void)
 	check(till_push(fd, message, put_events(message, 3000, 1000)));
 	check(fake_wait_events(&fake, 4000));
 	check_equal(fake_count(&fake).out_of_order, 0);
-	check(counts(&gate, "pushed=3001 push_posted=3001 push_refused=0 push_rejected=0 in_flight=0 "));
+	check(rig_counts(&gate, "pushed=3001 push_posted=3001 push_refused=0 push_rejected=0 "));
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	check_equal(poll(&p, 1, 50), 0);
 	close(fd);
@@ -85,7 +68,7 @@ what_cannot_be_posted_is_dropped_and_counted(void)
 	for (uint32_t i = 1; i <= 3; i++)
 		check(till_push(fd, event, put_event(event, i)));
 	check(fake_wait_events(&fake, 1));
-	check(counts(&gate, "pushed=10 push_posted=1 push_refused=7 push_rejected=2 in_flight=0 "));
+	check(rig_counts(&gate, "pushed=10 push_posted=1 push_refused=7 push_rejected=2 "));
 	check_equal(fake_count(&fake).connects, 1);
 	close(fd);
 	check_equal(rig_end(&gate, SIGTERM), 0);
@@ -106,7 +89,7 @@ a_refusal_for_now_is_posted_again(void)
 	for (uint32_t i = 1; i <= 100; i++)
 		check(till_push(fd, event, put_event(event, i)));
 	check(fake_wait_events(&fake, 100));
-	check(counts(&gate, "push_posted=100 push_refused=0 push_rejected=0 "));
+	check(rig_counts(&gate, "push_posted=100 push_refused=0 push_rejected=0 "));
 	close(fd);
 	check_equal(rig_end(&gate, SIGTERM), 0);
 	fake_stop(&fake);

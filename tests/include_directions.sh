@@ -51,7 +51,8 @@ place() { # NAME FOLDERS ALLOWED-FILES PATTERN
 }
 include='^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]'
 
-place lmdb_is_only_in_the_image 'core persist net cmd include' 'persist/image_lmdb\.h' "${include}lmdb"
+# The follower is a program of somebody else's, so to say: it keeps its copy in a database of its own.
+place lmdb_is_only_in_the_image 'core persist net cmd include' 'persist/image_lmdb\.h|include/holdfast/examples/follower\.c' "${include}lmdb"
 place lmdb_is_spoken_only_by_the_image 'core persist net cmd include' 'persist/image(_snapshot|_still)?\.c' \
 	"${include}persist/image_lmdb"
 place msgpack_is_only_in_the_codecs 'core persist net cmd include' 'net/codec[a-z_]*\.[ch]|net/client_value\.c' "${include}msgpack"

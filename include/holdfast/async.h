@@ -111,7 +111,7 @@ void hf_async_watch(struct hf *, const struct hf_watch *);
 enum hf_event_kind {
 	HF_ANSWER, /* number, context, outcome, value or failure, sent_n */
 	HF_CONNECTED, HF_DISCONNECTED, /* failure of the latter: why. A first attempt that fails is a HF_DISCONNECTED, further ones are silent */
-	HF_WATCHING, /* the watch stands; seq: where the server was then. What lies between `since` and there is told next */
+	HF_WATCHING, /* the watch stands; seq: every change behind it is told from now on (`since`, or where the server is) */
 	HF_CHANGED, /* value: the changes, an array as in PROTOCOL.md; seq: that of the last */
 	HF_REACHED, /* seq: everything up to here has been told */
 	HF_WATCH_ENDED /* failure: `gone` (detail: oldest): begin with a snapshot; `behind`: that position is not this server's; ... */

@@ -174,9 +174,9 @@ static void
 take_page(struct copy *c, const struct hf_event *e)
 {
 	const struct hf_value *cells = hf_get(e->value, "cells"), *cursor = hf_get(e->value, "cursor");
-	if (e->outcome == HF_REFUSED && strcmp(e->failure->code, "bad_request") == 0)
+	if (e->outcome == HF_REFUSED && strcmp(e->failure->code, "gone") != 0)
 		die("scan", e->failure->message);
-	if (e->outcome != HF_OK) { /* "gone": it took too long, or the server was started anew */
+	if (e->outcome != HF_OK) { /* "gone": it took too long, or the connection is another one now */
 		begin_again(c, e->failure->message);
 		return;
 	}

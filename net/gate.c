@@ -184,9 +184,7 @@ gate_port(const struct gate *g, enum gate_door door)
 void
 gate_count(const struct gate *g, struct gate_counters *counters)
 {
-	*counters = g->counters;
-	counters->in_flight = g->queue.unanswered;
-	counters->in_flight_bytes = g->queue.bytes;
+	gate_intake_count(&g->intake, counters);
 }
 
 void

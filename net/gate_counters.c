@@ -14,7 +14,8 @@ static const struct row {
 #define ROWS (sizeof rows / sizeof rows[0])
 #define ROW_BYTES_MAX 40 /* a name of 18, '=', 20 digits and a space */
 
-_Static_assert(ROWS * ROW_BYTES_MAX <= GATE_COUNTERS_LINE_BYTES, "the line holds every counter");
+_Static_assert(ROWS * ROW_BYTES_MAX <= GATE_COUNTERS_LINE_BYTES && ROWS * ROW_BYTES_MAX + 3 <= GATE_COUNTERS_MAP_BYTES,
+    "line and map hold every counter");
 
 static uint64_t
 value(const struct gate_counters *c, const struct row *row)
@@ -30,4 +31,25 @@ gate_counters_line(const struct gate_counters *c, char line[GATE_COUNTERS_LINE_B
 	size_t n = 0;
 	for (size_t i = 0; i < ROWS; i++)
 		n += (size_t)snprintf(line + n, GATE_COUNTERS_LINE_BYTES - n, "%s%s=%" PRIu64, i ? " " : "", rows[i].name, value(c, &rows[i]));
+}
+
+size_t
+gate_counters_map(const struct gate_counters *c, uint8_t map[GATE_COUNTERS_MAP_BYTES])
+{
+	uint8_t *at = map;
+	*at++ = 0xde;
+	*at++ = ROWS >> 8;
+	*at++ = ROWS & 255;
+	for (size_t i = 0; i < ROWS; i++) {
+		size_t n = strlen(rows[i].name);
+		uint64_t v = value(c, &rows[i]);
+		ensure(n < 32);
+		*at++ = (uint8_t)(0xa0 | n);
+		memcpy(at, rows[i].name, n);
+		at += n;
+		*at++ = 0xcf;
+		for (int shift = 56; shift >= 0; shift -= 8)
+			*at++ = (uint8_t)(v >> shift);
+	}
+	return (size_t)(at - map);
 }

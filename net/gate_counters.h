@@ -17,6 +17,8 @@
 	X(refused, "messages refused here: no msgpack, too large") \
 	X(rejected, "messages answered with an error of the server") \
 	X(repeated, "messages that came again while they were known: not posted twice") \
+	X(asks, "questions taken over REP, beside the messages") \
+	X(asks_refused, "of them: refused, here or by the server") \
 	X(resent, "messages posted again: after a lost connection, or a refusal for now") \
 	X(strays, "replies of the server to nothing") \
 	X(connects, "connections made to the server") \
@@ -30,6 +32,7 @@
 	X(feed_refused, "of them: refused otherwise") \
 	X(feed_subscribers, "connections of subscribers now") \
 	X(feed_seq, "the position up to which everything is published; 0: nobody subscribes, or not known") \
+	X(server_up, "1: connected to the server") \
 	X(in_flight, "messages not answered now, of both doors") \
 	X(in_flight_bytes, "bytes of them")
 
@@ -43,5 +46,10 @@ struct gate_counters {
 
 /* "name=value name=value ..." */
 void gate_counters_line(const struct gate_counters *, char line[GATE_COUNTERS_LINE_BYTES]);
+
+#define GATE_COUNTERS_MAP_BYTES 1536
+
+/* {name: value, ...} as msgpack. Returns its length. */
+size_t gate_counters_map(const struct gate_counters *, uint8_t map[GATE_COUNTERS_MAP_BYTES]);
 
 #endif

@@ -77,11 +77,19 @@ frame_check(const uint8_t *message, size_t n, enum frame_form *form, const char 
 uint32_t
 frame_head(uint8_t head[FRAME_HEAD_BYTES_MAX], uint32_t msgid, enum frame_form form)
 {
-	const uint8_t bytes[] = { 0x94, 0x00, 0xce, msgid >> 24, msgid >> 16 & 255, msgid >> 8 & 255, msgid & 255, 0xa4, 'p', 'o', 's', 't', 0x91,
-		0x91 };
-	_Static_assert(sizeof bytes <= FRAME_HEAD_BYTES_MAX, "the head fits");
-	memcpy(head, bytes, sizeof bytes);
-	return sizeof bytes - (form == FRAME_POST);
+	static const struct {
+		const char *bytes; /* the method, and the array of parameters as far as the body */
+		uint32_t n;
+	} methods[] = {
+		[FRAME_POST] = { "\xa4post\x91", 6 },
+		[FRAME_POST_ONE] = { "\xa4post\x91\x91", 7 },
+		[FRAME_POSITION] = { "\xa8position\x91", 10 },
+	};
+	const uint8_t begin[] = { 0x94, 0x00, 0xce, msgid >> 24, msgid >> 16 & 255, msgid >> 8 & 255, msgid & 255 };
+	_Static_assert(sizeof begin + 10 <= FRAME_HEAD_BYTES_MAX, "the head fits");
+	memcpy(head, begin, sizeof begin);
+	memcpy(head + sizeof begin, methods[form].bytes, methods[form].n);
+	return sizeof begin + methods[form].n;
 }
 
 /* ---- replies ---- */
@@ -164,6 +172,12 @@ frame_outcomes_read(struct bytes result, struct frame_outcomes *o)
 }
 
 bool
+frame_is_map(struct bytes result)
+{
+	return result.n > 0 && is_map(result.at[0]);
+}
+
+bool
 frame_passes(struct bytes code)
 {
 	static const enum status passing[] = { STATUS_OVERLOADED, STATUS_RATE_LIMITED, STATUS_UNKNOWN, STATUS_NOT_LEADER, STATUS_READ_ONLY };
@@ -208,11 +222,25 @@ put_text(uint8_t *at, struct bytes text, uint32_t most)
 }
 
 int
-frame_refusal(uint8_t head[FRAME_REFUSAL_BYTES_MAX], struct bytes code, struct bytes message, struct bytes detail,
+frame_told(const char *name, struct bytes result, struct raw_part parts[FRAME_ANSWER_PARTS])
+{
+	static const uint8_t heads[] = { 0x81, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa };
+	size_t n = strlen(name);
+	ensure(n < sizeof heads - 1);
+	parts[0] = (struct raw_part){ heads, 1 };
+	parts[1] = (struct raw_part){ heads + 1 + n, 1 };
+	parts[2] = (struct raw_part){ name, n };
+	parts[3] = (struct raw_part){ result.at, result.n };
+	return 4;
+}
+
+int
+frame_refusal(uint8_t head[FRAME_REFUSAL_BYTES_MAX], bool events, struct bytes code, struct bytes message, struct bytes detail,
     struct raw_part parts[FRAME_ANSWER_PARTS])
 {
-	static const char before[] = "\x82\xa3seq\x00\xa8outcomes\x91\x83\xa8rejected", text[] = "\xa7message", last[] = "\xa6" "detail";
-	uint8_t *at = put(head, before, TEXT_BYTES(before));
+	static const char before[] = "\x82\xa3seq\x00\xa8outcomes\x91", begin[] = "\x83\xa8rejected", text[] = "\xa7message", last[] = "\xa6" "detail";
+	uint8_t *at = events ? put(head, before, TEXT_BYTES(before)) : head;
+	at = put(at, begin, TEXT_BYTES(begin));
 	at = put_text(at, code, NAME_BYTES_MAX);
 	at = put(at, text, TEXT_BYTES(text));
 	at = put_text(at, message, FRAME_MESSAGE_BYTES_MAX);

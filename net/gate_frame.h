@@ -4,6 +4,7 @@
  *   a message (one map, or an array of maps)  ->  [0, msgid, "post", [[event, ...]]]
  *   [1, msgid, nil, [seq, [outcome, ...]]]    ->  {seq, outcomes: [outcome, ...]}
  *   [1, msgid, [code, message, detail], nil]  ->  try again, or {seq: 0, outcomes: [{rejected: code, message, detail}]}
+ *   an ask's source  ->  [0, msgid, "position", [source]]  ->  {position: result}, or {rejected: code, message, detail}
  *
  * Events and outcomes pass through as the bytes they are; nothing in them is decoded here.
  */
@@ -13,7 +14,7 @@
 #include "core/base.h"
 #include "net/gate_raw.h"
 
-#define FRAME_HEAD_BYTES_MAX 16
+#define FRAME_HEAD_BYTES_MAX 20
 #define FRAME_ANSWER_PARTS 4
 #define FRAME_REFUSAL_BYTES_MAX 512 /* besides the detail */
 #define FRAME_MESSAGE_BYTES_MAX 256 /* of an error's message; what is longer is cut */
@@ -22,6 +23,7 @@
 enum frame_form {
 	FRAME_POST, /* the body is an array of events */
 	FRAME_POST_ONE, /* one event: an array goes around it */
+	FRAME_POSITION, /* a source's name */
 };
 
 /* May this message be posted? STATUS_OK and its form, or STATUS_BAD_REQUEST or STATUS_TOO_LARGE with a sentence for people. */
@@ -42,6 +44,9 @@ struct frame_reply {
 /* False: the bytes, one whole msgpack object, are no reply of MessagePack-RPC. */
 bool frame_reply_read(const uint8_t *bytes, size_t n, struct frame_reply *);
 
+/* Is this whole object a map? */
+bool frame_is_map(struct bytes result);
+
 /* Is this an error that passes, so that the same message is posted again later? */
 bool frame_passes(struct bytes code);
 
@@ -55,8 +60,14 @@ bool frame_outcomes_read(struct bytes result, struct frame_outcomes *);
 /* The answer to an accepted message, in parts that borrow from the reply. */
 void frame_answer(const struct frame_outcomes *, struct raw_part parts[FRAME_ANSWER_PARTS]);
 
-/* The answer to a refused message: fills head[] and parts; a detail of {NULL, 0} is written as an empty map. Returns the parts. */
-int frame_refusal(uint8_t head[FRAME_REFUSAL_BYTES_MAX], struct bytes code, struct bytes message, struct bytes detail,
+/* The same to an ask: {name: result}. Returns the parts. */
+int frame_told(const char *name, struct bytes result, struct raw_part parts[FRAME_ANSWER_PARTS]);
+
+/*
+ * The answer to a refused message, {rejected, message, detail}, for events as the only outcome: fills head[] and parts; a detail of
+ * {NULL, 0} is written as an empty map. Returns the parts.
+ */
+int frame_refusal(uint8_t head[FRAME_REFUSAL_BYTES_MAX], bool events, struct bytes code, struct bytes message, struct bytes detail,
     struct raw_part parts[FRAME_ANSWER_PARTS]);
 
 #endif

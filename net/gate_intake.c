@@ -1,6 +1,8 @@
 /* gate_intake.c: see gate_intake.h. What becomes of a refusal or a reply is a table by the message's origin. */
 #include "net/gate_intake.h"
 
+#include "net/gate_ask.h"
+
 /* ---- answers ---- */
 
 static void
@@ -18,14 +20,20 @@ struct answer {
 };
 
 static void
-events_refused(struct gate_intake *in, const struct raw_header *header, enum status status, const char *sentence)
+refusal_send(struct gate_intake *in, bool events, const struct raw_header *header, enum status status, const char *sentence)
 {
 	struct answer a;
 	const char *name = status_name(status);
 	struct bytes code = { (const uint8_t *)name, (uint32_t)strlen(name) };
 	struct bytes message = { (const uint8_t *)sentence, (uint32_t)strlen(sentence) };
-	a.parts_n = frame_refusal(a.head, code, message, (struct bytes){ NULL, 0 }, a.parts);
+	a.parts_n = frame_refusal(a.head, events, code, message, (struct bytes){ NULL, 0 }, a.parts);
 	answer_send(in, header, a.parts, a.parts_n);
+}
+
+static void
+events_refused(struct gate_intake *in, const struct raw_header *header, enum status status, const char *sentence)
+{
+	refusal_send(in, true, header, status, sentence);
 	in->counters->refused++;
 }
 
@@ -44,7 +52,7 @@ events_result(struct gate_intake *in, struct bytes result, struct answer *a)
 static void
 events_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
 {
-	a->parts_n = frame_refusal(a->head, reply->code, reply->message, reply->detail, a->parts);
+	a->parts_n = frame_refusal(a->head, true, reply->code, reply->message, reply->detail, a->parts);
 	in->counters->rejected++;
 }
 
@@ -70,6 +78,41 @@ push_error(struct gate_intake *in, const struct frame_reply *reply, struct answe
 	in->counters->push_rejected++;
 }
 
+/* ---- questions ---- */
+
+static void
+ask_refused(struct gate_intake *in, const struct raw_header *header, enum status status, const char *sentence)
+{
+	refusal_send(in, false, header, status, sentence);
+	in->counters->asks_refused++;
+}
+
+static bool
+ask_result(struct gate_intake *in, struct bytes result, struct answer *a)
+{
+	a->parts_n = frame_told("position", result, a->parts);
+	return frame_is_map(result);
+}
+
+static void
+ask_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
+{
+	a->parts_n = frame_refusal(a->head, false, reply->code, reply->message, reply->detail, a->parts);
+	in->counters->asks_refused++;
+}
+
+static void
+status_tell(struct gate_intake *in, const struct raw_header *header)
+{
+	uint8_t map[GATE_COUNTERS_MAP_BYTES];
+	struct gate_counters counters;
+	struct answer a;
+	gate_intake_count(in, &counters);
+	size_t n = gate_counters_map(&counters, map);
+	a.parts_n = frame_told("gate", (struct bytes){ map, (uint32_t)n }, a.parts);
+	answer_send(in, header, a.parts, a.parts_n);
+}
+
 static const struct way {
 	void (*refused)(struct gate_intake *, const struct raw_header *, enum status, const char *sentence); /* here */
 	bool (*result)(struct gate_intake *, struct bytes result, struct answer *); /* false: not of the right shape */
@@ -77,6 +120,7 @@ static const struct way {
 } ways[] = {
 	[ORIGIN_EVENTS] = { events_refused, events_result, events_error },
 	[ORIGIN_PUSH] = { push_refused, push_result, push_error },
+	[ORIGIN_ASK] = { ask_refused, ask_result, ask_error },
 };
 
 enum server_use
@@ -112,23 +156,65 @@ take_again(struct gate_intake *in, struct gate_request *known, const struct raw_
 		known->header = *header;
 }
 
-void
-gate_intake_take(struct gate_intake *in, struct gate_message *m)
+/* A question that goes on to the server becomes a message of its own kind; any other one is answered. True: it is done with. */
+static bool
+take_ask(struct gate_intake *in, struct gate_message *m)
 {
-	enum frame_form form;
-	const char *sentence = NULL;
-	enum status status = frame_check(m->at, m->n, &form, &sentence);
-	struct gate_request *known = status == STATUS_OK ? gate_queue_find(in->queue, m) : NULL;
-	in->counters->bytes += m->n;
-	if (status == STATUS_OK && !known) {
-		gate_queue_add(in->queue, m, form);
-		return;
+	struct ask_read ask;
+	enum ask which = m->form == FRAME_POST_ONE && m->origin == ORIGIN_EVENTS ? gate_ask_read(m->at, m->n, &ask) : ASK_NOTHING;
+	if (which == ASK_NOTHING)
+		return false;
+	in->counters->asks++;
+	m->origin = ORIGIN_ASK;
+	switch (which) {
+	case ASK_POSITION:
+		m->form = FRAME_POSITION;
+		m->body = ask.source_object;
+		return false;
+	case ASK_STATUS:
+		status_tell(in, &m->header);
+		return true;
+	default:
+		ask_refused(in, &m->header, STATUS_BAD_REQUEST, ask.sentence);
+		return true;
 	}
+}
+
+/* Whether it is queued now; else it is answered, or dropped, and its bytes are the caller's to free. */
+static bool
+take(struct gate_intake *in, struct gate_message *m)
+{
+	const char *sentence = NULL;
+	enum status status = frame_check(m->at, m->n, &m->form, &sentence);
+	m->body = (struct bytes){ m->at, (uint32_t)m->n };
+	in->counters->bytes += m->n;
+	if (status != STATUS_OK) {
+		ways[m->origin].refused(in, &m->header, status, sentence);
+		return false;
+	}
+	if (take_ask(in, m))
+		return false;
+	struct gate_request *known = gate_queue_find(in->queue, m);
 	if (known)
 		take_again(in, known, &m->header);
 	else
-		ways[m->origin].refused(in, &m->header, status, sentence);
-	raw_free(m->at);
+		gate_queue_add(in->queue, m);
+	return !known;
+}
+
+void
+gate_intake_take(struct gate_intake *in, struct gate_message *m)
+{
+	if (!take(in, m))
+		raw_free(m->at);
+}
+
+void
+gate_intake_count(const struct gate_intake *in, struct gate_counters *counters)
+{
+	*counters = *in->counters;
+	counters->in_flight = in->queue->unanswered;
+	counters->in_flight_bytes = in->queue->bytes;
 }
 
 bool

@@ -1,8 +1,8 @@
 /*
  * gate_intake.h: the one way in for every message, by whichever door it came, and the one way out for what became of it.
  *
- *   gate_intake_receive ─▶ gate_intake_take ─▶ frame_check ─▶ known already? ─▶ gate_queue ─▶ (gate_server)
- *          answer, or a counter  ◀─ by the request's origin ◀─ gate_intake_reply ◀────────────────┘
+ *   gate_intake_receive ─▶ gate_intake_take ─▶ frame_check ─▶ an ask? ─▶ known already? ─▶ gate_queue ─▶ (gate_server)
+ *          answer, or a counter  ◀─ by the request's origin ◀─ gate_intake_reply ◀──────────────────────────┘
  *
  * IN1: every message that was taken is queued, answered, or (when nobody waits for an answer) counted as dropped with its reason.
  * IN2: nothing is taken while the queue has no room: nanomsg and TCP hold the senders of both doors back.
@@ -32,6 +32,8 @@ bool gate_intake_room(const struct gate_intake *);
 int gate_intake_receive(struct gate_intake *);
 /* One message, from anywhere; owns its bytes. Needs room. */
 void gate_intake_take(struct gate_intake *, struct gate_message *);
+/* All counters, with those as of now. */
+void gate_intake_count(const struct gate_intake *, struct gate_counters *);
 /* What the server said to a request: struct gate_server's hook; context is the intake. */
 enum server_use gate_intake_reply(void *context, struct gate_request *, const struct frame_reply *);
 

@@ -62,14 +62,15 @@ forget_oldest(struct gate_queue *q)
 }
 
 void
-gate_queue_add(struct gate_queue *q, const struct gate_message *m, enum frame_form form)
+gate_queue_add(struct gate_queue *q, const struct gate_message *m)
 {
 	ensure(gate_queue_room(q));
 	if (q->next - q->kept == GATE_SLOTS)
 		forget_oldest(q);
 	struct gate_request *r = gate_queue_at(q, q->next);
-	*r = (struct gate_request){ .state = REQUEST_QUEUED, .origin = m->origin, .header = m->header, .message = m->at, .n = m->n };
-	r->head_n = frame_head(r->head, (uint32_t)q->next, form);
+	*r = (struct gate_request){ .state = REQUEST_QUEUED, .origin = m->origin, .header = m->header, .message = m->at, .n = m->n,
+		.body = m->body };
+	r->head_n = frame_head(r->head, (uint32_t)q->next, m->form);
 	q->next++;
 	q->unanswered++;
 	q->bytes += m->n;

@@ -31,6 +31,7 @@ enum gate_request_state { REQUEST_QUEUED, REQUEST_SENT, REQUEST_ANSWERED };
 enum gate_origin {
 	ORIGIN_EVENTS, /* over REP: answered */
 	ORIGIN_PUSH, /* over PULL: nobody waits */
+	ORIGIN_ASK, /* over REP, a question to the server */
 };
 
 /* One message on its way in. */
@@ -39,6 +40,8 @@ struct gate_message {
 	struct raw_header header; /* whom to answer; n 0: nobody */
 	uint8_t *at; /* owned: from raw_receive() */
 	size_t n;
+	enum frame_form form; /* of its request to the server ... */
+	struct bytes body; /* ... and what of the message is in it; borrowed from the message */
 };
 
 struct gate_request {
@@ -51,6 +54,7 @@ struct gate_request {
 	uint8_t head[FRAME_HEAD_BYTES_MAX];
 	uint8_t *message; /* QUEUED, SENT: owned, as it came */
 	size_t n;
+	struct bytes body; /* QUEUED, SENT: borrowed from the message: what stands behind the head */
 	uint8_t *answer; /* ANSWERED: owned, malloc; NULL: none kept */
 	size_t answer_n;
 };
@@ -76,7 +80,7 @@ gate_queue_at(struct gate_queue *q, uint64_t number)
 /* May another message be taken? */
 bool gate_queue_room(const struct gate_queue *);
 /* Keeps the message as QUEUED; needs room. The kept answers give way. */
-void gate_queue_add(struct gate_queue *, const struct gate_message *, enum frame_form form);
+void gate_queue_add(struct gate_queue *, const struct gate_message *);
 /*
  * The same request, when it is here already: unanswered (its answer will now go to this header) or answered on this connection
  * (its answer is kept). NULL: it is new, or nobody waits for its answer.

@@ -101,7 +101,7 @@ batch_add(struct gate_server *s, struct batch *b, uint64_t number, size_t skip)
 	if (skip < r->head_n)
 		b->iov[b->iov_n++] = (struct iovec){ r->head + skip, r->head_n - skip };
 	skip -= skip < r->head_n ? skip : r->head_n;
-	b->iov[b->iov_n++] = (struct iovec){ r->message + skip, r->n - skip };
+	b->iov[b->iov_n++] = (struct iovec){ (void *)(uintptr_t)(r->body.at + skip), r->body.n - skip };
 }
 
 static void
@@ -128,7 +128,7 @@ batch_sent(struct gate_server *s, const struct batch *b, size_t sent)
 	s->written = 0;
 	for (int i = 0; i < b->n; i++) {
 		struct gate_request *r = gate_queue_at(s->queue, b->numbers[i]);
-		size_t left = r->head_n + r->n - before;
+		size_t left = r->head_n + r->body.n - before;
 		if (sent < left) {
 			s->writing = b->numbers[i];
 			s->written = before + sent;
@@ -213,4 +213,5 @@ gate_server_step(struct gate_server *s, short revents, int64_t now_ms)
 	else
 		gate_line_come(&s->line, revents, now_ms);
 	s->counters->connects = s->line.connects;
+	s->counters->server_up = s->line.state == LINE_UP;
 }

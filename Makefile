@@ -110,7 +110,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-kill prove-real prove-hostile prove clean
+.PHONY: help test quick-test run demo bench-redis load prove-kill prove-real prove-hostile prove clean prove-overload
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -188,6 +188,8 @@ uninstall: ## remove what 'make install' with the same PREFIX put there
 ROUNDS ?= 500
 prove-kill: test-programs ## kill -9 at random moments under load, ROUNDS=500 times
 	@HOLDFAST_ROUNDS=$(ROUNDS) $(B)/tests/test_kill
+prove-overload: all ## ten times the load it can take: SECONDS=5 of each phase, judged
+	@$(B)/holdfast-overload $(SECONDS)
 prove-real: test-programs ## the whole real data (HOLDFAST_DATA=folder) through the gate, against its oracle
 	@tests/test_real_data.sh whole
 SECONDS_EACH ?= 4

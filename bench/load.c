@@ -3,6 +3,7 @@
  * One thread, one epoll; each connection keeps a fixed number of requests in flight (a closed loop), so that the client costs
  * as little as possible of the processors that it shares with the server. It sends a new request for each answer.
  */
+#include "bench/histogram.h"
 #include "bench/load.h"
 
 #include <arpa/inet.h>
@@ -26,11 +27,6 @@
 #define WARM_SECONDS 1.0
 #define SILENCE_MS 10000
 #define CODES_MAX 8
-
-/* Log-linear: SUB buckets for each power of two nanoseconds, so no value is off by more than 1 / SUB. */
-#define SUB_BITS 6
-#define SUB (1 << SUB_BITS)
-#define BUCKETS ((64 - SUB_BITS) * SUB)
 
 struct connection {
 	int fd;
@@ -56,7 +52,7 @@ struct load {
 	bool measuring;
 	uint64_t answers, granted;
 	struct refusals refused[CODES_MAX];
-	uint64_t bucket[BUCKETS];
+	struct histogram waited;
 };
 
 static _Noreturn void
@@ -67,34 +63,6 @@ die(const char *what)
 }
 
 /* ---- figures ---- */
-
-static uint32_t
-bucket_of(uint64_t ns)
-{
-	if (ns < SUB)
-		return (uint32_t)ns;
-	int shift = 63 - __builtin_clzll(ns) - SUB_BITS;
-	return (uint32_t)((shift + 1) * SUB + (int)((ns >> shift) - SUB));
-}
-
-static double
-bucket_ms(uint32_t bucket)
-{
-	if (bucket < SUB)
-		return bucket / 1e6;
-	uint32_t shift = bucket / SUB - 1;
-	return (double)((uint64_t)(bucket % SUB + SUB) << shift) / 1e6;
-}
-
-static double
-percentile_ms(const struct load *l, double share)
-{
-	uint64_t below = 0, target = (uint64_t)((double)l->answers * share);
-	uint32_t i = 0;
-	while (i < BUCKETS - 1 && (below += l->bucket[i]) <= target)
-		i++;
-	return bucket_ms(i);
-}
 
 static void
 count_refusal(struct load *l, struct bytes code)
@@ -113,7 +81,7 @@ count_refusal(struct load *l, struct bytes code)
 static void
 report(const struct load *l, double seconds)
 {
-	double rate = (double)l->answers / seconds, p50 = percentile_ms(l, .5), p99 = percentile_ms(l, .99);
+	double rate = (double)l->answers / seconds, p50 = histogram_ms(&l->waited, .5), p99 = histogram_ms(&l->waited, .99);
 	uint64_t refused = l->answers - l->granted;
 	if (l->options.brief) {
 		printf("%.0f %.3f %.3f %llu\n", rate, p50, p99, (unsigned long long)refused);
@@ -187,7 +155,7 @@ take_answer(struct load *l, struct connection *c, uint32_t slot, enum answer ans
 	if (l->measuring) {
 		l->answers++;
 		l->granted += answer == ANSWER_GRANTED;
-		l->bucket[bucket_of((uint64_t)(now - c->sent_ns[slot]))]++;
+		histogram_add(&l->waited, (uint64_t)(now - c->sent_ns[slot]));
 		if (answer == ANSWER_REFUSED)
 			count_refusal(l, code);
 	}

@@ -110,7 +110,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-kill prove-real prove-hostile prove clean prove-overload
+.PHONY: help test quick-test run demo bench-redis load prove-kill prove-follower prove-real prove-hostile prove clean prove-overload
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -190,12 +190,15 @@ prove-kill: test-programs ## kill -9 at random moments under load, ROUNDS=500 ti
 	@HOLDFAST_ROUNDS=$(ROUNDS) $(B)/tests/test_kill
 prove-overload: all ## ten times the load it can take: SECONDS=5 of each phase, judged
 	@$(B)/holdfast-overload $(SECONDS)
+CHANGES ?= 10000000
+prove-follower: test-programs ## a follower under CHANGES=10000000 changes, kills on both sides; a slow one beside it
+	@HOLDFAST_CHANGES=$(CHANGES) $(B)/tests/test_follower
 prove-real: test-programs ## the whole real data (HOLDFAST_DATA=folder) through the gate, against its oracle
 	@tests/test_real_data.sh whole
 SECONDS_EACH ?= 4
 prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
 	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
-prove: prove-kill prove-real prove-hostile ## all three
+prove: prove-kill prove-follower prove-real prove-hostile ## all of them
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan

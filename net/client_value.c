@@ -281,3 +281,37 @@ hf_put_raw(struct hf *hf, const void *bytes, size_t n)
 {
 	buffer_append(&hf->building, bytes, n);
 }
+
+void
+hf_put_value(struct hf *hf, const struct hf_value *v)
+{
+	msgpack_packer p = packer(hf);
+	switch (v->type) {
+	case HF_NIL:
+		msgpack_pack_nil(&p);
+		break;
+	case HF_BOOL:
+		hf_put_bool(hf, v->boolean);
+		break;
+	case HF_INT:
+		msgpack_pack_int64(&p, v->integer);
+		break;
+	case HF_STR:
+		hf_put_bytes(hf, v->str.at, v->str.n);
+		break;
+	case HF_BIN:
+		msgpack_pack_bin(&p, v->str.n);
+		msgpack_pack_bin_body(&p, v->str.at, v->str.n);
+		break;
+	case HF_ARRAY:
+		hf_array(hf, v->array.n);
+		for (uint32_t i = 0; i < v->array.n; i++)
+			hf_put_value(hf, &v->array.items[i]);
+		break;
+	case HF_MAP:
+		hf_map(hf, v->map.n);
+		for (uint32_t i = 0; i < 2 * v->map.n; i++)
+			hf_put_value(hf, &v->map.pairs[i]);
+		break;
+	}
+}

@@ -75,6 +75,7 @@ void hf_put_bytes(struct hf *, const char *, size_t n); /* as a string */
 void hf_put_int(struct hf *, int64_t);
 void hf_put_bool(struct hf *, bool);
 void hf_put_nil(struct hf *);
+void hf_put_value(struct hf *, const struct hf_value *); /* of an answer, handed back as it came (the cursor of scan) */
 void hf_put_raw(struct hf *, const void *msgpack, size_t n); /* one whole object, already encoded */
 /* Queues the request (params must be one array). Its number (> 0), or 0: failed. Written by the next receive or flush. */
 uint32_t hf_send(struct hf *);

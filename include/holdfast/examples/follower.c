@@ -144,7 +144,7 @@ ask_page(struct copy *c, const struct hf_value *cursor, bool snapshot)
 	}
 	if (cursor) {
 		hf_put_str(c->hf, "cursor");
-		hf_put_bytes(c->hf, cursor->str.at, cursor->str.n);
+		hf_put_value(c->hf, cursor);
 	}
 	if (!hf_send(c->hf))
 		die("scan", hf_error(c->hf)->message);
@@ -185,7 +185,7 @@ take_page(struct copy *c, const struct hf_event *e)
 		const struct hf_value *v = cells->array.items[i].array.items;
 		copy_put(c, &v[0], &v[1], (struct cell){ hf_int(&v[2], 0), hf_int(&v[3], 0), hf_int(&v[4], 0) });
 	}
-	if (cursor && cursor->type == HF_STR) {
+	if (cursor && cursor->type != HF_NIL) {
 		ask_page(c, cursor, true);
 		return;
 	}
@@ -320,7 +320,7 @@ server_digest(struct copy *c, struct digest *d)
 			differs(c, &key, &there, &shown);
 		}
 		cursor = hf_get(page, "cursor");
-	} while (cursor && cursor->type == HF_STR);
+	} while (cursor && cursor->type != HF_NIL);
 	return hf_int(hf_get(page, "seq"), 0);
 }
 

@@ -22,6 +22,7 @@ const struct gate_option gate_option_rows[] = {
 	TEXT("port-file", "FILE", port_file, NULL, "gets name=port, a line each, when ready"),
 	NUMBER("port-file-fd", "N", port_fd, 0, 65535, NULL, "write the same to this open descriptor, and close it"),
 	FLAG("die-with-parent", die_with_parent, "stop when the process that started this one ends"),
+	FLAG("no-guardian", no_guardian, "one process only: somebody else starts it again when it dies (systemd)"),
 	FLAG("help", help, "this page"),
 	FLAG("version", version, "the version"),
 	{ NULL, NULL, GATE_OPTION_FLAG, 0, 0, 0, NULL, NULL },
@@ -31,6 +32,7 @@ const char gate_options_about[] = "takes stock events over nanomsg, posts them t
 
 const char gate_options_more[] =
     "With another --events than the default, --push and --feed are off unless they are given, or chosen too when its port is 0.\n"
+    "It runs as two processes: a guardian, and the gate itself, which is started again on the same ports when it dies.\n"
     "SIGTERM: takes nothing more, answers what is in flight (5 s at most), exits 0. SIGUSR1: prints the counters.\n"
     "exit: 0 stopped as asked, 1 could not start or go on (a line says why), 2 wrong usage\n";
 

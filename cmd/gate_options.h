@@ -15,7 +15,7 @@ struct gate_options {
 	const char *server, *events, *push, *feed; /* push, feed: a gate on another port than the default has none unless asked */
 	const char *port_file; /* NULL: none */
 	int64_t port_fd; /* -1: none */
-	bool die_with_parent;
+	bool die_with_parent, no_guardian;
 	bool help, version; /* asked for instead of a gate */
 };
 

@@ -147,6 +147,8 @@ gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
 	g->server.reply = gate_intake_reply;
 	g->server.context = &g->intake;
 	g->server.line.say = g->say = setup->say;
+	g->counters.restarts = setup->restarts;
+	g->counters.pid = (uint64_t)getpid();
 	g->signals_fd = signals_open();
 	if (g->signals_fd < 0) {
 		snprintf(why->text, sizeof why->text, "cannot take signals: %s", strerror(errno));

@@ -23,6 +23,7 @@ struct gate_setup {
 	const char *server;
 	const char *doors[DOOR_COUNT];
 	void (*say)(const char *line); /* lines for people, without line end */
+	uint64_t restarts; /* by a guardian so far: counted, that is all */
 };
 
 /*

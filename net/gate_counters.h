@@ -32,6 +32,8 @@
 	X(feed_refused, "of them: refused otherwise") \
 	X(feed_subscribers, "connections of subscribers now") \
 	X(feed_seq, "the position up to which everything is published; 0: nobody subscribes, or not known") \
+	X(restarts, "times the guardian started the gate again") \
+	X(pid, "the gate's process") \
 	X(server_up, "1: connected to the server") \
 	X(in_flight, "messages not answered now, of both doors") \
 	X(in_flight_bytes, "bytes of them")

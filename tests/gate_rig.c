@@ -41,8 +41,8 @@ ports_read(struct gate_process *g, int fd)
 	}
 }
 
-bool
-rig_start_with(struct gate_process *g, const char *const *options)
+static bool
+start(struct gate_process *g, const char *const *options, bool guarded)
 {
 	char program[512], fd_text[16];
 	const char *argv[OPTIONS_MAX + 8] = { program, "--port-file-fd", fd_text, "--die-with-parent" };
@@ -54,6 +54,8 @@ rig_start_with(struct gate_process *g, const char *const *options)
 		return false;
 	fcntl(port_pipe[0], F_SETFD, FD_CLOEXEC);
 	snprintf(fd_text, sizeof fd_text, "%d", port_pipe[1]);
+	if (!guarded)
+		argv[n++] = "--no-guardian";
 	while (*options && n < OPTIONS_MAX)
 		argv[n++] = *options++;
 	posix_spawn_file_actions_init(&actions);
@@ -68,6 +70,18 @@ rig_start_with(struct gate_process *g, const char *const *options)
 	if (failed)
 		printf("     cannot start %s\n", program);
 	return !failed && g->ports[DOOR_EVENTS] != 0;
+}
+
+bool
+rig_start_with(struct gate_process *g, const char *const *options)
+{
+	return start(g, options, false);
+}
+
+bool
+rig_start_guarded(struct gate_process *g, const char *const *options)
+{
+	return start(g, options, true);
 }
 
 bool

@@ -23,8 +23,10 @@ struct gate_process {
 	int errors; /* its stderr, to read */
 };
 
-/* With these options (NULL-terminated), --port-file-fd and --die-with-parent. False: it said no ports (rig_wait() it all the same). */
+/* With these options (NULL-terminated), --port-file-fd, --die-with-parent and --no-guardian. False: it said no ports (rig_wait() it all the same). */
 bool rig_start_with(struct gate_process *, const char *const *options);
+/* The same with a guardian: pid is the guardian's. */
+bool rig_start_guarded(struct gate_process *, const char *const *options);
 /* On 127.0.0.1, without a feed; port 0: it takes events and pushed events, on free ports; else it only has the door for events. */
 bool rig_start(struct gate_process *, uint16_t server_port, uint16_t events_port);
 /* The same on the ports that it had. */

@@ -88,7 +88,7 @@ step_cell(const struct engine *e, struct ahead *a)
 static void
 step_neighbour(const struct engine *e, struct ahead *a)
 {
-	if (a->cell == AHEAD_NOTHING)
+	if (a->cell == AHEAD_NOTHING || !a->has_id) /* lines belong to the engine's thread */
 		return;
 	const struct line *lines = e->reservations.lines;
 	if (a->slot != AHEAD_NOTHING) {

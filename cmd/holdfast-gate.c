@@ -79,7 +79,9 @@ static int
 work(void *context, int said)
 {
 	struct program *p = context;
-	struct gate_setup setup = { .server = p->options.server, .say = say, .restarts = p->guardian.restarts };
+	struct gate_setup setup = { .server = p->options.server, .spool = p->options.spool,
+		.spool_bytes_max = (uint64_t)p->options.spool_bytes_max, .drain_rate = (uint64_t)p->options.drain_rate, .say = say,
+		.restarts = p->guardian.restarts };
 	char lines[GUARDIAN_LINES_BYTES] = "";
 	struct why why;
 	for (enum gate_door door = 0; door < DOOR_COUNT; door++)

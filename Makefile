@@ -114,9 +114,12 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: packages ## the whole suite: plain, address+undefined, thread; ends with "N passed, N failed"
+.PHONY: test-packages
+test-packages: packages
+	@.ci/packages --tests
+test: test-packages ## the whole suite: plain, address+undefined, thread; ends with "N passed, N failed"
 	@tests/run
-quick-test: packages ## the suite on the plain build only
+quick-test: test-packages ## the suite on the plain build only
 	@tests/run plain
 
 run: packages ## start a server on ./data and leave it running, with hints what to try

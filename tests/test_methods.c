@@ -411,6 +411,7 @@ what_is_no_request_ends_the_connection(void)
 {
 	static const struct { const char *frame; enum handled handled; const char *reply; } rows[] = {
 		{ "[2, 'ats', [[]]]", HANDLED_NOTHING, "" },
+		{ "[2, {'odd': 2.5}, nil]", HANDLED_NOTHING, "" },
 		{ "[1, 7, nil, 5]", HANDLED_CLOSE, "" },
 		{ "[0, 7, 'ats']", HANDLED_CLOSE, "[1, 7, [\"bad_request\", *, {}], nil]" },
 		{ "[0, 7]", HANDLED_CLOSE, "[1, 7, [\"bad_request\", *, {}], nil]" },

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "net/clock.h"
-#include "net/codec_read.h"
 #include "tests/fake_server.h"
 #include "tests/gate_rig.h"
 #include "tests/spawn.h"
@@ -26,46 +25,6 @@ guarded_start(struct gate_process *gate, uint16_t server_port, const char *more)
 	char server[32];
 	snprintf(server, sizeof server, "127.0.0.1:%u", server_port);
 	return rig_start_guarded(gate, (const char *[]){ "--server", server, "--events", "127.0.0.1:0", more, NULL });
-}
-
-/* A counter as the gate on this port tells it; -1: none answers. */
-static int64_t
-told(uint16_t port, const char *name)
-{
-	static const char ask[] = "\x81\xa3" "ask\xa6status";
-	static uint8_t body[4096];
-	struct reader r;
-	struct bytes key;
-	uint32_t word, pairs;
-	int64_t value = -1, got = -1;
-	int fd = till_open(port);
-	if (fd >= 0 && till_send(fd, 5 | REQUEST_BIT, ask, sizeof ask - 1))
-		got = till_receive(fd, &word, body, sizeof body);
-	if (fd >= 0)
-		close(fd);
-	if (got < 0)
-		return -1;
-	r = (struct reader){ body, body + got };
-	if (!reader_map(&r, &pairs) || !reader_str(&r, &key) || !reader_map(&r, &pairs))
-		return -1;
-	while (pairs-- > 0 && reader_str(&r, &key) && reader_int(&r, &value))
-		if (key.n == strlen(name) && memcmp(key.at, name, key.n) == 0)
-			return value;
-	return -1;
-}
-
-/* Waits for a gate on this port with another pid than `before` (0: any). Its pid; -1: none came. */
-static int64_t
-another(uint16_t port, int64_t before)
-{
-	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS, pid;
-	do {
-		pid = told(port, "pid");
-		if (pid > 0 && pid != before)
-			return pid;
-		poll(NULL, 0, 2);
-	} while (clock_steady_ms() < end_ms);
-	return -1;
 }
 
 /* A subscriber that talks: nanomsg's PUB side asserts that none does. */
@@ -87,7 +46,7 @@ a_worker_that_is_killed_is_back_on_its_ports_and_keeps_what_it_acknowledged(void
 	uint8_t event[64];
 	check(fake_start(&fake));
 	check(guarded_start(&gate, fake.port, NULL));
-	int64_t pid = another(gate.ports[DOOR_EVENTS], 0);
+	int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0);
 	check(pid > 0 && pid != gate.pid);
 	for (uint32_t i = 1; i <= KILLS; i++) {
 		int fd = till_open(gate.ports[DOOR_EVENTS]);
@@ -95,9 +54,9 @@ a_worker_that_is_killed_is_back_on_its_ports_and_keeps_what_it_acknowledged(void
 		check(till_expect(fd, event, put_event(event, i), "applied"));
 		check(kill((pid_t)pid, SIGKILL) == 0);
 		close(fd);
-		pid = another(gate.ports[DOOR_EVENTS], pid);
+		pid = rig_another(gate.ports[DOOR_EVENTS], pid);
 		check(pid > 0);
-		check_equal(told(gate.ports[DOOR_EVENTS], "restarts"), i);
+		check_equal(rig_told(gate.ports[DOOR_EVENTS], "restarts"), i);
 		int push = till_open_as(gate.ports[DOOR_PUSH], 80, 81, 0);
 		check(push >= 0);
 		close(push);
@@ -118,13 +77,13 @@ bytes_that_nanomsg_aborts_on_cost_a_restart_and_no_event(void)
 	check(guarded_start(&gate, fake.port, NULL));
 	struct gate_post *p = post_open(gate.ports[DOOR_EVENTS]);
 	check(p);
-	int64_t pid = another(gate.ports[DOOR_EVENTS], 0);
+	int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0);
 	for (uint32_t round = 0; round < 4; round++) {
 		check(say_the_wrong_thing(gate.ports[DOOR_FEED]));
 		memset(&tally, 0, sizeof tally);
 		check(post_all(p, 1 + round * 500, 500, &tally, NULL, NULL));
 		check_equal(tally.other, 0);
-		pid = another(gate.ports[DOOR_EVENTS], pid);
+		pid = rig_another(gate.ports[DOOR_EVENTS], pid);
 		check(pid > 0);
 	}
 	gate_post_close(p);
@@ -141,11 +100,11 @@ the_guardian_takes_its_worker_along(void)
 	struct gate_process gate;
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
 		check(guarded_start(&gate, 1, NULL));
-		int64_t pid = another(gate.ports[DOOR_EVENTS], 0), end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
+		int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0), end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
 		check_equal(rig_end(&gate, signals[i]), signals[i] == SIGKILL ? -1 : 0);
-		while (told(gate.ports[DOOR_EVENTS], "pid") == pid && clock_steady_ms() < end_ms)
+		while (rig_told(gate.ports[DOOR_EVENTS], "pid") == pid && clock_steady_ms() < end_ms)
 			poll(NULL, 0, 2);
-		check_equal(told(gate.ports[DOOR_EVENTS], "pid"), -1);
+		check_equal(rig_told(gate.ports[DOOR_EVENTS], "pid"), -1);
 	}
 }
 
@@ -189,9 +148,9 @@ a_first_start_that_fails_is_the_end_and_a_port_file_is_written_once(void)
 	const char *path = option + strlen("--port-file=");
 	check(guarded_start(&gate, 1, option));
 	check(unlink(path) == 0);
-	int64_t pid = another(gate.ports[DOOR_EVENTS], 0);
+	int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0);
 	check(kill((pid_t)pid, SIGKILL) == 0);
-	check(another(gate.ports[DOOR_EVENTS], pid) > 0);
+	check(rig_another(gate.ports[DOOR_EVENTS], pid) > 0);
 	check(access(path, F_OK) < 0);
 	check_equal(rig_end(&gate, SIGTERM), 0);
 	check(rmdir(folder) == 0);
@@ -208,14 +167,14 @@ the_gate_of_a_server_is_back_after_the_same_bytes(void)
 	if (server_start(&server, (const char *[]){ "--cells-max", "1000", NULL }, &why) < 0)
 		printf("     %s\n", why.text);
 	check(server.events && server.push && server.feed);
-	int64_t pid = another(server.events, 0);
+	int64_t pid = rig_another(server.events, 0);
 	for (uint32_t i = 1; i <= KILLS; i++) {
 		int fd = till_open(server.events);
 		check(fd >= 0);
 		check(till_expect(fd, event, put_receipt(event, "pos", i), "applied"));
 		check(say_the_wrong_thing(server.feed));
 		close(fd);
-		pid = another(server.events, pid);
+		pid = rig_another(server.events, pid);
 		check(pid > 0);
 	}
 	int fd = till_open(server.events);

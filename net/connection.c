@@ -97,7 +97,7 @@ connection_close(struct connection *c)
 	connection_dirty_remove(c);
 	connection_line_leave(c);
 	connection_stall_clear(c);
-	l->held_bytes -= c->held;
+	atomic_fetch_sub_explicit(l->held_bytes, c->held, memory_order_relaxed);
 	loop_buffer_give(l, &c->in);
 	loop_buffer_give(l, &c->out);
 	buffer_fini(&c->reads);
@@ -250,6 +250,21 @@ connection_finish(struct connection *c)
 	}
 	c->progress_ms = clock_steady_ms();
 	connection_dirty_add(c); /* the next flush sees whether anything is left */
+}
+
+void
+connection_greedy_close(struct loop *l)
+{
+	while (atomic_load_explicit(l->held_bytes, memory_order_relaxed) > l->memory_max) {
+		struct connection *greediest = NULL;
+		for (uint32_t i = 0; i < l->slots_n; i++)
+			if (l->slots[i] && (!greediest || l->slots[i]->held > greediest->held))
+				greediest = l->slots[i];
+		if (!greediest || greediest->held == 0)
+			return; /* another loop's hold it */
+		counters_add(&l->counters, COUNTER_MEMORY_CLOSED, 1);
+		connection_close(greediest);
+	}
 }
 
 void

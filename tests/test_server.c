@@ -21,7 +21,8 @@ static struct server server;
 static char loops_text[4] = "1";
 
 static const char *const small[] = { "--gate", "off", "--cells-max", "100000", "--reservations-max", "200000", "--history-max", "100000",
-	"--free-ids-max", "1000", "--extra-lines-max", "400000", "--segment-bytes", "16M", "--loops", loops_text, NULL };
+	"--free-ids-max", "1000", "--extra-lines-max", "400000", "--segment-bytes", "16M", "--loops", loops_text,
+	"--queue-age-ms", "0" /* what is sent at once here may take longer under a sanitizer */, NULL };
 
 static bool
 begin(void)
@@ -316,7 +317,8 @@ static void
 one_connection_too_many_is_closed_and_there_is_room_again_later(void)
 {
 	static const char *const few[] = { "--gate", "off", "--cells-max", "1000", "--reservations-max", "1000", "--history-max", "1000", "--free-ids-max",
-		"1000", "--segment-bytes", "16M", "--connections-max", "3", "--loops", loops_text, NULL };
+		"1000", "--segment-bytes", "16M", "--connections-max", "3", "--loops", loops_text,
+	"--queue-age-ms", "0" /* what is sent at once here may take longer under a sanitizer */, NULL };
 	struct peer p[4];
 	struct why why;
 	check(server_init(&server, &why) == 0 && server_start(&server, few, &why) == 0);
@@ -386,7 +388,8 @@ static void
 what_is_answered_too_late_finds_nobody(void)
 {
 	static const char *const two[] = { "--gate", "off", "--cells-max", "1000", "--reservations-max", "1000", "--history-max", "1000", "--free-ids-max",
-		"1000", "--segment-bytes", "16M", "--connections-max", "2", "--loops", loops_text, NULL };
+		"1000", "--segment-bytes", "16M", "--connections-max", "2", "--loops", loops_text,
+	"--queue-age-ms", "0" /* what is sent at once here may take longer under a sanitizer */, NULL };
 	struct peer p, gone, next;
 	struct why why;
 	check(server_init(&server, &why) == 0 && server_start(&server, two, &why) == 0);

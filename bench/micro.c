@@ -110,9 +110,6 @@ run_reserve(struct world *w, uint64_t n)
 }
 
 /* The same with the commands that are in hand looked at ahead, as the server does with a client's pipeline. */
-#define AHEAD_DISTANCE 4 /* commands from one step of a walk to the next */
-#define AHEAD_WINDOW   (AHEAD_DISTANCE * (AHEAD_STEPS + 1))
-
 struct in_hand {
 	char id[16], sku[8];
 	struct ahead ahead;
@@ -212,8 +209,25 @@ run_frame(struct world *w, uint64_t n)
 		digits_put((char *)w->frame + w->frame_sku_at, 7, random_next(w) % w->cells);
 		batch_ready(w);
 		w->reply.used = 0;
-		w->wrong += methods_handle(&w->service, true, w->now_ms, w->frame, w->frame_n, &w->reply, &handling) != HANDLED_REPLY ||
+		w->wrong += methods_handle(&w->service, PLACE_ENGINE, w->now_ms, w->frame, w->frame_n, &w->reply, &handling) != HANDLED_REPLY ||
 		    handling.refused;
+	}
+}
+
+/* A read of 100 cells, from bytes to reply. One operation is one cell. */
+static void
+run_ats_many(struct world *w, uint64_t n)
+{
+	static uint8_t frame[4096] = "\x94\x00\x01\xa3" "ats\x91\xdc\x00\x64";
+	size_t head = 11, used = head;
+	for (unsigned i = 0; i < 100; i++, used += 18)
+		memcpy(frame + used, "\x92\xa8s0000000\xa7ST-0001", 18);
+	for (uint64_t i = 0; i < n; i += 100) {
+		struct handling handling = { 0 };
+		for (unsigned k = 0; k < 100; k++)
+			digits_put((char *)frame + head + k * 18 + 3, 7, random_next(w) % w->cells);
+		w->reply.used = 0;
+		w->wrong += methods_handle(&w->service, PLACE_ENGINE, w->now_ms, frame, used, &w->reply, &handling) != HANDLED_REPLY || handling.refused;
 	}
 }
 
@@ -222,6 +236,7 @@ static const struct row rows[] = {
 	{ "reserve_ahead", "the same, looked at ahead", run_reserve_ahead, 1000000 },
 	{ "sale", "decide and evolve a sale", run_sale, 1000000 },
 	{ "ats", "read one cell's ATS by names", run_view_ats, 3000000 },
+	{ "ats_many", "one cell of a read of 100, from bytes to reply", run_ats_many, 3000000 },
 	{ "scan", "find the end of a reserve request", run_scan, 3000000 },
 	{ "frame", "a reserve request from bytes to reply", run_frame, 1000000 },
 };

@@ -109,3 +109,19 @@ ahead_step(const struct engine *e, struct ahead *a)
 	if (a->step < AHEAD_STEPS)
 		steps[a->step++](e, a);
 }
+
+struct ahead *
+ahead_line_add(struct ahead_line *line)
+{
+	ensure(line->n < AHEAD_WINDOW);
+	return &line->at[(line->first + line->n++) % AHEAD_WINDOW];
+}
+
+void
+ahead_line_next(const struct engine *e, struct ahead_line *line)
+{
+	for (unsigned i = AHEAD_DISTANCE; i < line->n; i += AHEAD_DISTANCE)
+		ahead_step(e, &line->at[(line->first + i) % AHEAD_WINDOW]);
+	line->first = (line->first + 1) % AHEAD_WINDOW;
+	line->n--;
+}

@@ -33,4 +33,23 @@ void ahead_begin(const struct engine *, struct ahead *, struct bytes id, struct 
 /* The next step; more than AHEAD_STEPS do nothing. */
 void ahead_step(const struct engine *, struct ahead *);
 
+/* Those in hand, in the order in which they will be handled. All zero: nobody. */
+#define AHEAD_DISTANCE 4 /* commands from one step to the next: handling them takes as long as memory takes to answer */
+#define AHEAD_WINDOW   (AHEAD_DISTANCE * (AHEAD_STEPS + 1))
+struct ahead_line {
+	unsigned first, n;
+	struct ahead at[AHEAD_WINDOW];
+};
+
+static inline bool
+ahead_line_full(const struct ahead_line *line)
+{
+	return line->n == AHEAD_WINDOW;
+}
+
+/* The place at the end; the line is not full. The caller begins it. */
+struct ahead *ahead_line_add(struct ahead_line *);
+/* The first is handled now: it leaves, those who stand at a step's distance behind it make their step. */
+void ahead_line_next(const struct engine *, struct ahead_line *);
+
 #endif

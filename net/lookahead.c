@@ -36,19 +36,19 @@ static void
 frame_add(struct lookahead *l, size_t end)
 {
 	struct bytes id = { NULL, 0 }, sku = { NULL, 0 }, place = { NULL, 0 };
-	unsigned at = (l->first + l->waiting++) % LOOKAHEAD_FRAMES;
-	bool alone = l->waiting == 1 && l->found + end == l->n; /* it is handled at once: nothing to gain */
+	bool alone = l->line.n == 0 && l->found + end == l->n; /* it is handled at once: nothing to gain */
 	if (!alone)
 		frame_peek(l->bytes + l->found, end, &id, &sku, &place);
+	struct ahead *ahead = ahead_line_add(&l->line);
 	l->found += end;
-	l->frames[at].end = l->found;
-	ahead_begin(l->engine, &l->frames[at].ahead, l->ids ? id : (struct bytes){ NULL, 0 }, sku, place);
+	l->ends[ahead - l->line.at] = l->found;
+	ahead_begin(l->engine, ahead, l->ids ? id : (struct bytes){ NULL, 0 }, sku, place);
 }
 
 static void
 frames_find(struct lookahead *l)
 {
-	while (l->waiting < LOOKAHEAD_FRAMES && l->rest == SCAN_WHOLE) {
+	while (!ahead_line_full(&l->line) && l->rest == SCAN_WHOLE) {
 		size_t end;
 		l->rest = l->found < l->n ? scanner_scan(l->scanner, l->bytes + l->found, l->n - l->found, FRAME_BYTES_MAX, &end) : SCAN_MORE;
 		if (l->rest != SCAN_WHOLE)
@@ -68,19 +68,16 @@ lookahead_begin(struct lookahead *l, const struct engine *engine, bool ids, stru
 	l->n = n;
 	l->found = 0;
 	l->rest = SCAN_WHOLE;
-	l->first = l->waiting = 0;
+	l->line.first = l->line.n = 0;
 }
 
 enum scan
 lookahead_next(struct lookahead *l, size_t *end)
 {
 	frames_find(l);
-	if (l->waiting == 0)
+	if (l->line.n == 0)
 		return l->rest;
-	*end = l->frames[l->first].end;
-	for (unsigned i = LOOKAHEAD_DISTANCE; i < l->waiting; i += LOOKAHEAD_DISTANCE)
-		ahead_step(l->engine, &l->frames[(l->first + i) % LOOKAHEAD_FRAMES].ahead);
-	l->first = (l->first + 1) % LOOKAHEAD_FRAMES;
-	l->waiting--;
+	*end = l->ends[l->line.first];
+	ahead_line_next(l->engine, &l->line);
 	return SCAN_WHOLE;
 }

@@ -2,7 +2,7 @@
  * lookahead.h: the frames of one read, found and looked at before they are handled. A client that pipelines brings many requests in
  * one read; while one is handled the next ones make their way to the cells they will touch (core/ahead.h), step by step.
  *
- *      bytes ──scanner──▶ waiting frames, up to LOOKAHEAD_FRAMES ──▶ the one that is handled now
+ *      bytes ──scanner──▶ waiting frames, up to AHEAD_WINDOW ──▶ the one that is handled now
  *                          step   step   step
  *
  * It decides nothing: a frame that looks odd is not looked at, and is handled as if this were not there. One loop's thread; it lives
@@ -14,9 +14,6 @@
 #include "core/ahead.h"
 #include "net/scanner.h"
 
-#define LOOKAHEAD_DISTANCE 4 /* frames from one step to the next: their handling takes as long as memory takes to answer */
-#define LOOKAHEAD_FRAMES   (LOOKAHEAD_DISTANCE * (AHEAD_STEPS + 1))
-
 struct lookahead {
 	const struct engine *engine;
 	bool ids; /* on the engine's own thread: reservations may be looked at */
@@ -24,11 +21,8 @@ struct lookahead {
 	const uint8_t *bytes;
 	size_t n, found; /* bytes[0..found) are whole frames, handled or waiting */
 	enum scan rest; /* what stands behind them: SCAN_WHOLE: not looked at yet */
-	unsigned first, waiting;
-	struct {
-		size_t end;
-		struct ahead ahead;
-	} frames[LOOKAHEAD_FRAMES];
+	struct ahead_line line;
+	size_t ends[AHEAD_WINDOW]; /* of the frames in the line */
 };
 
 void lookahead_begin(struct lookahead *, const struct engine *, bool ids, struct scanner *, const uint8_t *bytes, size_t n);

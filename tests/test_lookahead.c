@@ -85,7 +85,7 @@ static const char *const requests[] = {
 static void
 stream_draw(struct buffer *b)
 {
-	for (uint32_t n = draw(3 * LOOKAHEAD_FRAMES); n > 0; n--)
+	for (uint32_t n = draw(3 * AHEAD_WINDOW); n > 0; n--)
 		wire_from_text(b, requests[draw(REQUESTS)]);
 	size_t whole = b->used;
 	switch (draw(3)) {

@@ -154,6 +154,7 @@ rig_counts(struct gate_process *gate, const char *text)
 	while (!shown && clock_steady_ms() < end_ms) {
 		kill(gate->pid, SIGUSR1);
 		shown = rig_says(gate, "in_flight_bytes=", said, sizeof said) && strstr(said, text);
+		poll(NULL, 0, shown ? 0 : 5);
 	}
 	if (!shown)
 		printf("     the gate says '%s'\n", said);

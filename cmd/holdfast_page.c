@@ -2,16 +2,14 @@
  * holdfast_page.c: tables, JSON, and figures as people write them. Running out of memory here ends the program: it is the
  * operator's command line, and nothing is lost with it.
  */
-#define _GNU_SOURCE /* vasprintf, wcwidth, newlocale */
+#define _GNU_SOURCE /* vasprintf */
 #include "cmd/holdfast_page.h"
 
-#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <wchar.h>
 
 static void *
 or_die(void *p)
@@ -21,52 +19,6 @@ or_die(void *p)
 		abort();
 	}
 	return p;
-}
-
-/* ---- text on a terminal ---- */
-
-/*
- * What a terminal would obey instead of show: C0, DEL, and C1 (0xc2 0x80 to 0x9f in UTF-8; 0x9b begins sequences on some). Names of
- * stock are data of others.
- */
-static void
-make_harmless(char *s)
-{
-	for (; *s; s++) {
-		unsigned char a = (unsigned char)s[0], b = (unsigned char)s[1];
-		if (a < 0x20 || a == 0x7f)
-			s[0] = '?';
-		else if (a == 0xc2 && b >= 0x80 && b < 0xa0)
-			s[0] = s[1] = '?';
-	}
-}
-
-/* Columns of one code point, by the table of the C library; what it does not know takes one. */
-static int
-columns(wchar_t c)
-{
-	static locale_t utf8;
-	if (!utf8)
-		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
-	int n = wcwidth(c);
-	if (utf8)
-		uselocale(before);
-	return n < 0 ? 1 : n;
-}
-
-int
-words_width(const char *s)
-{
-	int n = 0;
-	while (*s) {
-		unsigned char head = (unsigned char)*s++;
-		wchar_t c = head < 0x80 ? head : head < 0xe0 ? head & 0x1f : head < 0xf0 ? head & 0x0f : head & 0x07;
-		for (; (*s & 0xc0) == 0x80; s++)
-			c = c << 6 | (*s & 0x3f);
-		n += columns(c);
-	}
-	return n;
 }
 
 /* ---- tables ---- */
@@ -86,7 +38,6 @@ table_cell(struct table *t, const char *format, ...)
 	if (vasprintf(&text, format, args) < 0)
 		text = or_die(NULL);
 	va_end(args);
-	make_harmless(text);
 	if (t->used == t->size) {
 		t->size = t->size ? t->size * 2 : 64;
 		t->cells = or_die(realloc(t->cells, t->size * sizeof *t->cells));
@@ -108,10 +59,20 @@ table_value(struct table *t, const struct hf_value *v)
 		table_cell(t, "-");
 }
 
+/* Code points: what a terminal shows of most names. */
+static int
+width(const char *s)
+{
+	int n = 0;
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
 static void
 print_cell(const char *text, int wide, bool right, bool last)
 {
-	int pad = wide - words_width(text);
+	int pad = wide - width(text);
 	if (right)
 		printf("%*s%s", pad, "", text);
 	else if (last)
@@ -126,10 +87,10 @@ table_end(struct table *t)
 {
 	int wide[TABLE_COLUMNS_MAX];
 	for (int c = 0; c < t->columns; c++) {
-		wide[c] = words_width(t->heads[c] + (*t->heads[c] == '>'));
+		wide[c] = width(t->heads[c] + (*t->heads[c] == '>'));
 		for (size_t i = (size_t)c; i < t->used; i += (size_t)t->columns)
-			if (words_width(t->cells[i]) > wide[c])
-				wide[c] = words_width(t->cells[i]);
+			if (width(t->cells[i]) > wide[c])
+				wide[c] = width(t->cells[i]);
 	}
 	for (int c = 0; c < t->columns; c++)
 		print_cell(t->heads[c] + (*t->heads[c] == '>'), wide[c], *t->heads[c] == '>', c == t->columns - 1);
@@ -176,7 +137,7 @@ json_map(const struct hf_value *v)
 		if (k->type == HF_INT)
 			snprintf(key, sizeof key, "%lld", (long long)k->integer);
 		else
-			snprintf(key, sizeof key, "%.*s", k->type == HF_STR ? (int)k->str.n : 0, k->type == HF_STR ? k->str.at : "");
+			words_text(key, sizeof key, k);
 		json_object_set_new(j, key, page_json(k + 1));
 	}
 	return j;
@@ -282,6 +243,5 @@ words_text(char *to, size_t size, const struct hf_value *v)
 		snprintf(to, size, "%.*s", (int)v->str.n, v->str.at);
 	else
 		to[0] = 0;
-	make_harmless(to);
 	return to;
 }

@@ -37,7 +37,8 @@ say(void *context, const char *line)
 {
 	struct program *p = context;
 	fprintf(stderr, "%sholdfastd: %s\n", p->bar ? "\r\033[K" : "", line);
-	p->bar = false;
+	if (p->bar) /* only before other threads are there: they never write it */
+		p->bar = false;
 }
 
 static void

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "net/host.h"
 #include "core/view.h"
+#include "net/host_trouble.h"
 #include "net/thread.h"
 
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct host {
 	struct checkpoint *checkpoint;
 	struct recovery recovery;
 
+	struct trouble trouble; /* the checkpointer's */
 	pthread_t checkpointer;
 	bool running;
 	pthread_mutex_t lock;
@@ -61,8 +63,9 @@ static void
 prepare(struct host *h)
 {
 	struct why why;
-	h->log->calls->prepare(h->log, &why); /* a failure shows in journal_free_low */
-	atomic_store_explicit(&h->journal_low, journal_free_low(h->log), memory_order_relaxed);
+	bool failed = h->log->calls->prepare(h->log, &why) < 0, low = journal_free_low(h->log);
+	atomic_store_explicit(&h->journal_low, low, memory_order_relaxed);
+	trouble_journal(&h->trouble, low, h->log->calls->bytes(h->log), failed ? &why : NULL);
 }
 
 static void
@@ -114,6 +117,22 @@ memory_ahead(struct host *h)
 	h->slots_mapped = to;
 }
 
+/*
+ * A step that failed for the journal's room alone was told by prepare(); one that did nothing for the image (the commit waits for its
+ * next try) says neither that it is written nor that it is not.
+ */
+static void
+step_told(struct host *h, const struct why *why)
+{
+	struct checkpoint_status s;
+	checkpoint_status(h->checkpoint, &s);
+	uint64_t failures = atomic_load_explicit(&h->failures, memory_order_relaxed), commits = atomic_load_explicit(&h->commits, memory_order_relaxed);
+	if (s.failures > failures && why)
+		trouble_image(&h->trouble, why);
+	else if (s.failures == failures && s.commits > commits)
+		trouble_image(&h->trouble, NULL);
+}
+
 static void *
 checkpointer_main(void *arg)
 {
@@ -130,6 +149,7 @@ checkpointer_main(void *arg)
 			prepared_ms = now;
 		}
 		more = checkpoint_step(h->checkpoint, batcher_durable(h->batcher), now, &why);
+		step_told(h, more < 0 ? &why : NULL);
 		checkpointer_publish(h);
 		memory_ahead(h);
 	}
@@ -198,6 +218,7 @@ folder_open(struct host *h, struct why *why)
 	h->disk = disk_posix_open(o->data, why);
 	if (!h->disk)
 		return -1;
+	h->trouble.disk = h->disk;
 	if (h->disk->calls->lock(h->disk) < 0) {
 		snprintf(why->text, sizeof why->text, "%s is in use: another server has its lock", o->data);
 		return -1;
@@ -241,6 +262,7 @@ host_open(const struct host_options *options, struct why *why)
 		return NULL;
 	}
 	h->options = options;
+	h->trouble = (struct trouble){ .data = options->data, .journal = &options->journal, .say = options->say, .context = options->context };
 	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 ||
 	    recover(h->engine, h->image, h->log, &h->recovery, options->progress, options->context, why) < 0 ||
 	    !(h->checkpoint = checkpoint_open(h->log, h->image, &options->checkpoint, why)) ||

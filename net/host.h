@@ -28,6 +28,7 @@ struct host_options {
 	uint64_t image_map_bytes;
 	struct checkpoint_options checkpoint;
 	void (*progress)(void *context, const char *phase, double fraction); /* may be NULL */
+	void (*say)(void *context, const char *line); /* troubles with the disk, on the checkpointer's thread; may be NULL */
 	void *context;
 };
 

@@ -21,7 +21,7 @@ struct server_ports {
 
 /* What the program does for it: showing lines and progress, writing the port file. */
 struct server_calls {
-	void (*say)(void *context, const char *line);
+	void (*say)(void *context, const char *line); /* also on the checkpointer's thread */
 	void (*progress)(void *context, const char *phase, double fraction);
 	int (*ready)(void *context, const struct server_ports *, struct why *); /* all ports are bound; -1 ends the server */
 	void *context;

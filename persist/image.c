@@ -336,14 +336,26 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 	return rc ? rc : mdb_put(txn, im->records, &k, &v, 0);
 }
 
+/* What a commit may need: each record's page anew, at most all there are, and the bodies twice over (the map, the free list). */
+static uint64_t
+commit_bytes(struct image *im)
+{
+	uint64_t pages = fold_records(im->fold) * MAP_UNIT, all = image_bytes(im);
+	return (pages < all || all == 0 ? pages : all) + 2 * fold_bytes(im->fold) + 16 * MAP_UNIT;
+}
+
 static int
 commit_failed(struct image *im, int rc, struct why *why)
 {
 	unsigned long long n = fold_records(im->fold);
+	char dir[IMAGE_PATH_MAX];
 	if (rc == MDB_MAP_FULL)
-		return image_fail(why, "image %s: %llu records could not be written: its greatest size, %llu bytes, is reached", im->path, n,
-		    (unsigned long long)im->map_bytes);
-	return image_fail(why, "image %s: %llu records could not be written: %s", im->path, n, mdb_strerror(rc));
+		return image_fail(why, "image %.300s: %llu records could not be written: its greatest size, %llu bytes, is reached. Way out: start with "
+		    "a greater --image-map-bytes", im->path, n, (unsigned long long)im->map_bytes);
+	image_fail(why, "image %.300s: %llu records could not be written: %s", im->path, n, mdb_strerror(rc));
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strlen(im->path) - strlen("/" IMAGE_NAME)), im->path);
+	image_say_room(why, rc, dir, commit_bytes(im));
+	return -1;
 }
 
 /* Closes the environment, with what reads in it, and opens it again. -1: why. */

@@ -19,14 +19,18 @@ sync_file(struct disk *disk, const char *name)
 	return rc;
 }
 
-/* What is needed, where, and how much there is: behind the sentence of a copy that found the disk full. */
-static void
-say_room(struct why *why, struct disk *disk, const char *to, uint64_t needed)
+/* LMDB calls a write that the full disk cut short an I/O error, so that one is judged by what is left. */
+void
+image_say_room(struct why *why, int rc, const char *folder, uint64_t needed)
 {
-	struct why said = *why;
-	int64_t left = disk->calls->free_bytes(disk);
-	image_fail(why, "%.300s: the copy takes up to %llu MiB, the folder %.150s has room for %lld MiB", said.text,
-	    (unsigned long long)(needed >> 20) + 1, to, (long long)(left >> 20));
+	struct why said = *why, ignored;
+	struct disk *disk = disk_posix_is_folder(folder) ? disk_posix_open(folder, &ignored) : NULL;
+	int64_t left = disk ? disk->calls->free_bytes(disk) : -1;
+	if (disk)
+		disk->calls->end(disk);
+	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG || (rc == EIO && left >= 0 && (uint64_t)left < needed))
+		image_fail(why, "%.250s. Way out: make room: up to %llu MiB are needed, the folder %.120s has %lld MiB left", said.text,
+		    (unsigned long long)(needed >> 20) + 1, folder, (long long)(left < 0 ? 0 : left >> 20));
 }
 
 int
@@ -41,8 +45,7 @@ image_copy_begin(struct image *im, struct disk *disk, const char *to, struct why
 	if (rc == 0)
 		return 0;
 	disk->calls->remove(disk, IMAGE_NEW_NAME); /* first, so that what it took counts as room */
-	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
-		say_room(why, disk, to, image_bytes(im));
+	image_say_room(why, rc, to, image_bytes(im));
 	return -1;
 }
 

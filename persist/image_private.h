@@ -17,6 +17,8 @@
 /* Fills why; always -1. */
 __attribute__((format(printf, 2, 3))) int image_fail(struct why *, const char *form, ...);
 int image_path(char path[IMAGE_PATH_MAX], const char *dir, const char *name, struct why *);
+/* Adds the way out to the sentence of a failed write (rc: errno) when the disk is full: what is needed, where, what is left. */
+void image_say_room(struct why *, int rc, const char *folder, uint64_t needed);
 /* The file's length; -1 with errno. */
 int64_t image_file_bytes(struct disk *, const char *name);
 

@@ -35,6 +35,9 @@ file_make(struct journal *j)
 	struct disk *disk = j->disk;
 	int file = disk->calls->open(disk, JOURNAL_NEW_NAME, 1);
 
+	/* An earlier attempt failed, and so did its removal. */
+	if (file < 0 && errno == EEXIST && disk->calls->remove(disk, JOURNAL_NEW_NAME) == 0)
+		file = disk->calls->open(disk, JOURNAL_NEW_NAME, 1);
 	if (file < 0)
 		return -1;
 	int failed = disk->calls->allocate(disk, file, j->options.segment_bytes) || zero_fill(disk, file, j->options.segment_bytes);
@@ -76,13 +79,24 @@ spare_add(struct journal *j, const char *from, struct why *why)
 	return 0;
 }
 
+/* Of a full disk: what is needed and what is left. */
+static int
+say_no_segment(struct journal *j, struct why *why)
+{
+	unsigned long long bytes = j->options.segment_bytes;
+	int error = errno;
+	if (error != ENOSPC && error != EDQUOT && error != EFBIG)
+		return journal_why(why, "cannot make a journal segment of %llu bytes: %s", bytes, strerror(error));
+	return journal_why(why, "cannot make a journal segment of %llu bytes: %s. Way out: make room, the data folder's disk has %lld MiB left", bytes,
+	    strerror(error), (long long)(j->disk->calls->free_bytes(j->disk) >> 20));
+}
+
 /* The folder is synced before the rename too, so that a crash cannot give the new name to a half-made file of before. */
 int
 journal_spare_make(struct journal *j, struct why *why)
 {
 	if (file_make(j))
-		return journal_why(why, "cannot make a journal segment of %llu bytes: %s",
-		    (unsigned long long)j->options.segment_bytes, strerror(errno));
+		return say_no_segment(j, why);
 	if (folder_sync(j, why) || spare_add(j, JOURNAL_NEW_NAME, why)) {
 		j->disk->calls->remove(j->disk, JOURNAL_NEW_NAME);
 		return -1;

@@ -122,7 +122,8 @@ write_all(const char *from, struct disk *disk, const char *dir, struct restored 
 		return -1;
 	if (image_copy_end(disk, dir, &found, why) < 0)
 		return -1;
-	ensure(found.meta.seq == r->seq && memcmp(found.meta.sum, meta->sum, sizeof(meta->sum)) == 0);
+	if (found.meta.seq != r->seq || memcmp(found.meta.sum, meta->sum, sizeof(meta->sum)) != 0)
+		return image_fail(why, "the image in %s is not the one that was written: its disk lies", dir);
 	return 0;
 }
 

@@ -422,7 +422,7 @@ nothing_that_is_there_is_harmed(void)
 		check_equal(receipt(hf, n, sku, 1), HF_OK);
 	}
 	check_equal(cli_after("trap '' XFSZ; ulimit -f 8;", "backup kept"), 7);
-	check(strstr(err, "the copy takes up to 1 MiB, the folder kept has room for") != NULL);
+	check(strstr(err, "Way out: make room: up to 1 MiB are needed, the folder kept has") != NULL);
 	snprintf(line, sizeof line, "cd %s && diff -r kept as-it-was", server.folder);
 	check_equal(system(line), 0);
 	/* An older backup gives way to a younger one, never the other way round. */

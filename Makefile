@@ -110,13 +110,16 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-kill prove-follower prove-real prove-hostile prove clean prove-overload
+.PHONY: help test quick-test run demo bench-redis load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: packages ## the whole suite: plain, address+undefined, thread; ends with "N passed, N failed"
+.PHONY: test-packages
+test-packages: packages
+	@.ci/packages --tests
+test: test-packages ## the whole suite: plain, address+undefined, thread; ends with "N passed, N failed"
 	@tests/run
-quick-test: packages ## the suite on the plain build only
+quick-test: test-packages ## the suite on the plain build only
 	@tests/run plain
 
 run: packages ## start a server on ./data and leave it running, with hints what to try
@@ -193,12 +196,15 @@ prove-overload: all ## ten times the load it can take: SECONDS=5 of each phase, 
 CHANGES ?= 10000000
 prove-follower: test-programs ## a follower under CHANGES=10000000 changes, kills on both sides; a slow one beside it
 	@HOLDFAST_CHANGES=$(CHANGES) $(B)/tests/test_follower
+EVENTS ?= 300000
+prove-push: test-programs ## EVENTS=300000 pushed while the gate is killed: position finds every lost one, sending again repairs it
+	@HOLDFAST_PUSH_EVENTS=$(EVENTS) $(B)/tests/test_push
 prove-real: test-programs ## the whole real data (HOLDFAST_DATA=folder) through the gate, against its oracle
 	@tests/test_real_data.sh whole
 SECONDS_EACH ?= 4
 prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
 	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
-prove: prove-kill prove-follower prove-real prove-hostile ## all of them
+prove: prove-kill prove-push prove-follower prove-real prove-hostile ## all of them
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan

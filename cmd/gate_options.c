@@ -9,6 +9,7 @@
 #define AT(field) offsetof(struct gate_options, field)
 #define TEXT(name, arg, field, otherwise, help) { name, arg, GATE_OPTION_TEXT, AT(field), 0, 0, otherwise, help }
 #define NUMBER(name, arg, field, low, high, otherwise, help) { name, arg, GATE_OPTION_NUMBER, AT(field), low, high, otherwise, help }
+#define SIZE(name, arg, field, low, high, otherwise, help) { name, arg, GATE_OPTION_SIZE, AT(field), low, high, otherwise, help }
 #define FLAG(name, field, help) { name, NULL, GATE_OPTION_FLAG, AT(field), 0, 0, NULL, help }
 
 /* Told from what a person typed by where they stand. */
@@ -19,9 +20,13 @@ const struct gate_option gate_option_rows[] = {
 	TEXT("events", "HOST:PORT", events, events_default, "nanomsg REP: stock events, each answered when durable; port 0: choose one"),
 	TEXT("push", "HOST:PORT", push, push_default, "nanomsg PULL: stock events, fire and forget; 'off' for none"),
 	TEXT("feed", "HOST:PORT", feed, feed_default, "nanomsg PUB: every change of stock; 'off' for none"),
+	TEXT("spool", "DIR", spool, NULL, "keep events there until the server has them: each is answered 'queued' when durable"),
+	SIZE("spool-bytes-max", "SIZE", spool_bytes_max, 16 << 20, INT64_C(1) << 40, "1G", "of its files; a full spool refuses"),
+	NUMBER("drain-rate", "EVENTS", drain_rate, 0, 100000000, "100000", "events a second out of the spool; 0: no bound"),
 	TEXT("port-file", "FILE", port_file, NULL, "gets name=port, a line each, when ready"),
 	NUMBER("port-file-fd", "N", port_fd, 0, 65535, NULL, "write the same to this open descriptor, and close it"),
 	FLAG("die-with-parent", die_with_parent, "stop when the process that started this one ends"),
+	FLAG("no-guardian", no_guardian, "one process only: somebody else starts it again when it dies (systemd)"),
 	FLAG("help", help, "this page"),
 	FLAG("version", version, "the version"),
 	{ NULL, NULL, GATE_OPTION_FLAG, 0, 0, 0, NULL, NULL },
@@ -31,8 +36,22 @@ const char gate_options_about[] = "takes stock events over nanomsg, posts them t
 
 const char gate_options_more[] =
     "With another --events than the default, --push and --feed are off unless they are given, or chosen too when its port is 0.\n"
+    "It runs as two processes: a guardian, and the gate itself, which is started again on the same ports when it dies.\n"
     "SIGTERM: takes nothing more, answers what is in flight (5 s at most), exits 0. SIGUSR1: prints the counters.\n"
     "exit: 0 stopped as asked, 1 could not start or go on (a line says why), 2 wrong usage\n";
+
+/* Takes the letter behind a size; what is too large for any bound stays too large. */
+static long long
+size_scale(long long n, char **end)
+{
+	static const char letters[] = "KMG";
+	const char *letter = **end ? strchr(letters, **end) : NULL;
+	if (!letter)
+		return n;
+	++*end;
+	int shift = 10 * (int)(letter - letters + 1);
+	return n > INT64_MAX >> shift || n < 0 ? -1 : n << shift;
+}
 
 static int
 option_set(struct gate_options *o, const struct gate_option *row, const char *value, struct why *why)
@@ -47,13 +66,16 @@ option_set(struct gate_options *o, const struct gate_option *row, const char *va
 		*(const char **)(void *)at = value;
 		return 0;
 	case GATE_OPTION_NUMBER:
+	case GATE_OPTION_SIZE:
 		break;
 	}
 	errno = 0;
 	long long n = strtoll(value, &end, 10);
+	if (row->kind == GATE_OPTION_SIZE)
+		n = size_scale(n, &end);
 	if (end == value || *end || errno || n < row->low || n > row->high) {
-		snprintf(why->text, sizeof why->text, "--%s: '%s' is no number from %lld to %lld", row->name, value, (long long)row->low,
-		    (long long)row->high);
+		snprintf(why->text, sizeof why->text, "--%s: '%s' is no %s from %lld to %lld", row->name, value,
+		    row->kind == GATE_OPTION_SIZE ? "size (K, M, G)" : "number", (long long)row->low, (long long)row->high);
 		return -1;
 	}
 	*(int64_t *)(void *)at = n;

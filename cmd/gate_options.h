@@ -15,7 +15,9 @@ struct gate_options {
 	const char *server, *events, *push, *feed; /* push, feed: a gate on another port than the default has none unless asked */
 	const char *port_file; /* NULL: none */
 	int64_t port_fd; /* -1: none */
-	bool die_with_parent;
+	const char *spool; /* NULL: none */
+	int64_t spool_bytes_max, drain_rate;
+	bool die_with_parent, no_guardian;
 	bool help, version; /* asked for instead of a gate */
 };
 
@@ -23,13 +25,14 @@ enum gate_option_kind {
 	GATE_OPTION_FLAG, /* a bool */
 	GATE_OPTION_TEXT, /* a const char * */
 	GATE_OPTION_NUMBER, /* an int64_t: plain digits */
+	GATE_OPTION_SIZE, /* an int64_t of bytes: digits, perhaps K, M or G behind them */
 };
 
 struct gate_option {
 	const char *name, *arg; /* as in --name ARG; arg NULL: a flag */
 	enum gate_option_kind kind;
 	size_t offset; /* in struct gate_options */
-	int64_t low, high; /* of a number */
+	int64_t low, high; /* of a number or size */
 	const char *otherwise; /* the default as one would type it; NULL: none */
 	const char *help;
 };

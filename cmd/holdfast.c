@@ -17,6 +17,7 @@ static const struct cli_command command[] = {
 	{ "ats", "SKU LOCATION...", "available to sell, at locations or groups", NULL, cli_ats, NULL },
 	{ "stock", "SKU LOCATION...", "every quantity of a SKU at locations or groups", NULL, cli_stock, NULL },
 	{ "scan", "", "all stock as CSV or JSON lines, whole or by filters", cli_scan_options, cli_scan, cli_scan_more },
+	{ "watch", "", "changes of stock as they happen, and from a position on", cli_watch_options, cli_watch, cli_watch_more },
 	{ "reserve", "SKU LOCATION QTY...", "hold units for a time: all lines or none", cli_reserve_options, cli_reserve, NULL },
 	{ "commit", "ID [SKU LOCATION QTY]...", "make a hold firm, whole or in part", cli_settle_options, cli_commit, NULL },
 	{ "release", "ID [SKU LOCATION QTY]...", "give units back, whole or in part", cli_settle_options, cli_release, NULL },

@@ -228,20 +228,29 @@ hint_refused(const struct hf_failure *f)
 }
 
 int
-cli_failed(const struct cli *cli, enum hf_outcome outcome)
+cli_refused(const struct cli *cli, const struct hf_failure *f)
 {
-	const struct hf_failure *f = hf_error(cli->hf);
 	char message[512];
-	if (outcome == HF_REFUSED && f->message[0])
+	if (f->message[0] && !cli->json)
 		snprintf(message, sizeof message, "%s (%s)", f->message, f->code);
 	else
 		snprintf(message, sizeof message, "%s", f->message[0] ? f->message : f->code);
-	say(cli, f->code, cli->json && f->message[0] ? f->message : message, f->detail);
-	if (!cli->json && outcome == HF_REFUSED)
+	say(cli, f->code, message, f->detail);
+	if (!cli->json)
 		hint_refused(f);
+	return CLI_REFUSED;
+}
+
+int
+cli_failed(const struct cli *cli, enum hf_outcome outcome)
+{
+	const struct hf_failure *f = hf_error(cli->hf);
+	if (outcome == HF_REFUSED)
+		return cli_refused(cli, f);
+	say(cli, f->code, f->message[0] ? f->message : f->code, f->detail);
 	if (!cli->json && outcome == HF_UNKNOWN)
 		fputs("hint: the same command again, with the same id, does nothing twice; 'holdfast show ID' tells what is\n", stderr);
-	return outcome == HF_REFUSED ? CLI_REFUSED : outcome == HF_UNKNOWN ? CLI_UNKNOWN : CLI_UNREACHABLE;
+	return outcome == HF_UNKNOWN ? CLI_UNKNOWN : CLI_UNREACHABLE;
 }
 
 int

@@ -83,6 +83,8 @@ int cli_usage(const struct cli *, const char *format, ...) __attribute__((format
 bool cli_connect(struct cli *);
 /* Says what hf_error() holds, with a hint for the usual mistakes, and gives the exit code of the outcome. */
 int cli_failed(const struct cli *, enum hf_outcome);
+/* The same for a refusal that came another way. */
+int cli_refused(const struct cli *, const struct hf_failure *);
 /* The same for a call that only reads: a lost answer is no harm there, the server is just not reachable. */
 int cli_failed_read(const struct cli *, enum hf_outcome);
 /* Says "holdfast COMMAND: ..." on stderr (or {error} on stdout with --json) with this code. */
@@ -91,12 +93,13 @@ int cli_say(const struct cli *, enum cli_exit, const char *code, const char *for
 /* ---- the subcommands ---- */
 
 extern const struct cli_option cli_reserve_options[], cli_settle_options[], cli_post_options[], cli_group_options[], cli_digest_options[],
-    cli_position_options[], cli_quarantine_options[], cli_doctor_options[], cli_scan_options[], cli_backup_options[], cli_restore_options[];
+    cli_position_options[], cli_quarantine_options[], cli_doctor_options[], cli_scan_options[], cli_watch_options[], cli_backup_options[], cli_restore_options[];
 int cli_status(struct cli *, int argc, char **argv);
 int cli_ats(struct cli *, int argc, char **argv);
 int cli_stock(struct cli *, int argc, char **argv);
 int cli_show(struct cli *, int argc, char **argv);
 int cli_scan(struct cli *, int argc, char **argv);
+int cli_watch(struct cli *, int argc, char **argv);
 int cli_digest(struct cli *, int argc, char **argv);
 int cli_position(struct cli *, int argc, char **argv);
 int cli_reserve(struct cli *, int argc, char **argv);
@@ -114,7 +117,7 @@ int cli_backup(struct cli *, int argc, char **argv);
 int cli_restore(struct cli *, int argc, char **argv);
 int cli_man(struct cli *, int argc, char **argv);
 int cli_completion(struct cli *, int argc, char **argv);
-extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_completion_more[],
+extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_watch_more[], cli_completion_more[],
     cli_backup_more[], cli_restore_more[];
 
 #endif

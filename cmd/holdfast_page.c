@@ -2,14 +2,16 @@
  * holdfast_page.c: tables, JSON, and figures as people write them. Running out of memory here ends the program: it is the
  * operator's command line, and nothing is lost with it.
  */
-#define _GNU_SOURCE /* vasprintf */
+#define _GNU_SOURCE /* vasprintf, wcwidth, newlocale */
 #include "cmd/holdfast_page.h"
 
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <wchar.h>
 
 static void *
 or_die(void *p)
@@ -19,6 +21,52 @@ or_die(void *p)
 		abort();
 	}
 	return p;
+}
+
+/* ---- text on a terminal ---- */
+
+/*
+ * What a terminal would obey instead of show: C0, DEL, and C1 (0xc2 0x80 to 0x9f in UTF-8; 0x9b begins sequences on some). Names of
+ * stock are data of others.
+ */
+static void
+make_harmless(char *s)
+{
+	for (; *s; s++) {
+		unsigned char a = (unsigned char)s[0], b = (unsigned char)s[1];
+		if (a < 0x20 || a == 0x7f)
+			s[0] = '?';
+		else if (a == 0xc2 && b >= 0x80 && b < 0xa0)
+			s[0] = s[1] = '?';
+	}
+}
+
+/* Columns of one code point, by the table of the C library; what it does not know takes one. */
+static int
+columns(wchar_t c)
+{
+	static locale_t utf8;
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+	int n = wcwidth(c);
+	if (utf8)
+		uselocale(before);
+	return n < 0 ? 1 : n;
+}
+
+int
+words_width(const char *s)
+{
+	int n = 0;
+	while (*s) {
+		unsigned char head = (unsigned char)*s++;
+		wchar_t c = head < 0x80 ? head : head < 0xe0 ? head & 0x1f : head < 0xf0 ? head & 0x0f : head & 0x07;
+		for (; (*s & 0xc0) == 0x80; s++)
+			c = c << 6 | (*s & 0x3f);
+		n += columns(c);
+	}
+	return n;
 }
 
 /* ---- tables ---- */
@@ -38,6 +86,7 @@ table_cell(struct table *t, const char *format, ...)
 	if (vasprintf(&text, format, args) < 0)
 		text = or_die(NULL);
 	va_end(args);
+	make_harmless(text);
 	if (t->used == t->size) {
 		t->size = t->size ? t->size * 2 : 64;
 		t->cells = or_die(realloc(t->cells, t->size * sizeof *t->cells));
@@ -59,20 +108,10 @@ table_value(struct table *t, const struct hf_value *v)
 		table_cell(t, "-");
 }
 
-/* Code points: what a terminal shows of most names. */
-static int
-width(const char *s)
-{
-	int n = 0;
-	for (; *s; s++)
-		n += (*s & 0xc0) != 0x80;
-	return n;
-}
-
 static void
 print_cell(const char *text, int wide, bool right, bool last)
 {
-	int pad = wide - width(text);
+	int pad = wide - words_width(text);
 	if (right)
 		printf("%*s%s", pad, "", text);
 	else if (last)
@@ -87,10 +126,10 @@ table_end(struct table *t)
 {
 	int wide[TABLE_COLUMNS_MAX];
 	for (int c = 0; c < t->columns; c++) {
-		wide[c] = width(t->heads[c] + (*t->heads[c] == '>'));
+		wide[c] = words_width(t->heads[c] + (*t->heads[c] == '>'));
 		for (size_t i = (size_t)c; i < t->used; i += (size_t)t->columns)
-			if (width(t->cells[i]) > wide[c])
-				wide[c] = width(t->cells[i]);
+			if (words_width(t->cells[i]) > wide[c])
+				wide[c] = words_width(t->cells[i]);
 	}
 	for (int c = 0; c < t->columns; c++)
 		print_cell(t->heads[c] + (*t->heads[c] == '>'), wide[c], *t->heads[c] == '>', c == t->columns - 1);
@@ -137,7 +176,7 @@ json_map(const struct hf_value *v)
 		if (k->type == HF_INT)
 			snprintf(key, sizeof key, "%lld", (long long)k->integer);
 		else
-			words_text(key, sizeof key, k);
+			snprintf(key, sizeof key, "%.*s", k->type == HF_STR ? (int)k->str.n : 0, k->type == HF_STR ? k->str.at : "");
 		json_object_set_new(j, key, page_json(k + 1));
 	}
 	return j;
@@ -243,5 +282,6 @@ words_text(char *to, size_t size, const struct hf_value *v)
 		snprintf(to, size, "%.*s", (int)v->str.n, v->str.at);
 	else
 		to[0] = 0;
+	make_harmless(to);
 	return to;
 }

@@ -38,7 +38,9 @@ const char *words_count(char *to, int64_t n); /* 1,234,567 */
 const char *words_instant(char *to, int64_t ms); /* 2026-11-21 09:12:33.456 UTC */
 const char *words_duration(char *to, int64_t ms); /* 90 s, 15 min, 2.5 h */
 const char *words_bytes(char *to, int64_t n); /* 1.5 MB */
-/* The string of a value as text, "" when it is none; into to[size]. */
+/* How many columns of a terminal it takes: wide letters are two. */
+int words_width(const char *);
+/* The string of a value as text for people, "" when it is none; into to[size]. What a terminal would obey becomes '?'. */
 const char *words_text(char *to, size_t size, const struct hf_value *);
 
 #endif

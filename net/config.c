@@ -44,6 +44,7 @@ static const struct option_row rows[] = {
 	TEXT("node", "NAME", node, "holdfast", "this server's name, shown by hello"),
 	{ "loops", "N", KIND_COUNT, AT(loops), 1, LOOPS_MAX, "1", "network threads; the first is also the engine's" },
 	{ "connections-max", "N", KIND_COUNT, AT(connections_max), 1, 1000000, "10000", "clients at a time; one more is closed at once" },
+	{ "memory-max", "BYTES", KIND_BYTES, AT(memory_max), INT64_C(1) << 20, INT64_C(1) << 46, "512M", "buffers of all connections; beyond it the greediest is closed" },
 	{ "queue-age-ms", "TIME", KIND_MS, AT(queue_age_ms), 0, 60000, "20ms", "a queue that stays older than this refuses new holds; 0: never" },
 
 	LIMIT("cells-max", cells_max, INT64_C(1) << 31, "10000000", "cells (SKU x location)"),

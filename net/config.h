@@ -20,7 +20,7 @@ struct config {
 	uint32_t loops, connections_max;
 	struct engine_limits limits;
 	struct engine_options engine;
-	uint64_t segment_bytes, history_bytes, history_age_ms, journal_bytes_max, image_map_bytes;
+	uint64_t memory_max, segment_bytes, history_bytes, history_age_ms, journal_bytes_max, image_map_bytes;
 	int64_t image_age_ms, image_copy_ms, queue_age_ms;
 
 	char file[CONFIG_TEXT_MAX]; /* --config; not a key of the file */

@@ -7,6 +7,7 @@
 #include "net/codec_read.h"
 #include "net/dispatch.h"
 #include "net/feed.h"
+#include "net/lookahead.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -96,7 +97,7 @@ connection_close(struct connection *c)
 	connection_dirty_remove(c);
 	connection_line_leave(c);
 	connection_stall_clear(c);
-	l->held_bytes -= c->held;
+	atomic_fetch_sub_explicit(l->held_bytes, c->held, memory_order_relaxed);
 	loop_buffer_give(l, &c->in);
 	loop_buffer_give(l, &c->out);
 	buffer_fini(&c->reads);
@@ -180,28 +181,28 @@ frame_handle(struct connection *c, const uint8_t *frame, size_t n)
 size_t
 connection_parse(struct connection *c, const uint8_t *bytes, size_t n)
 {
-	size_t at = 0;
+	struct lookahead ahead;
+	size_t at = 0, end;
+	enum scan scan = SCAN_WHOLE;
 	c->rest = false;
-	while (at < n && c->state == CONNECTION_OPEN) {
-		size_t end;
-		enum scan scan = scanner_scan(&c->scanner, bytes + at, n - at, FRAME_BYTES_MAX, &end);
-		if (scan == SCAN_MORE)
-			break;
+	lookahead_begin(&ahead, c->loop->service->engine, c->loop->index == 0, &c->scanner, bytes, n);
+	while (at < n && c->state == CONNECTION_OPEN && (scan = lookahead_next(&ahead, &end)) != SCAN_MORE) {
 		if (scan != SCAN_WHOLE) {
 			frame_refuse(c, scan, bytes + at, n - at);
 			break;
 		}
-		scanner_init(&c->scanner);
 		size_t before = c->out.used;
-		if (!frame_handle(c, bytes + at, end))
+		if (!frame_handle(c, bytes + at, end - at))
 			break;
-		at += end;
-		size_t said = c->out.used > before ? c->out.used - before : 0;
-		if (loop_turn_spent(c->loop, c->handling.costly ? LOOK_BYTES : end + said) && at < n) {
+		size_t said = c->out.used > before ? c->out.used - before : 0, read = end - at;
+		at = end;
+		if (loop_turn_spent(c->loop, c->handling.costly ? LOOK_BYTES : read + said) && at < n) {
 			turn_end(c);
 			break;
 		}
 	}
+	if (scan != SCAN_MORE)
+		scanner_init(&c->scanner); /* it is ahead of what was handled */
 	return c->state == CONNECTION_OPEN ? at : n;
 }
 
@@ -249,6 +250,21 @@ connection_finish(struct connection *c)
 	}
 	c->progress_ms = clock_steady_ms();
 	connection_dirty_add(c); /* the next flush sees whether anything is left */
+}
+
+void
+connection_greedy_close(struct loop *l)
+{
+	while (atomic_load_explicit(l->held_bytes, memory_order_relaxed) > l->memory_max) {
+		struct connection *greediest = NULL;
+		for (uint32_t i = 0; i < l->slots_n; i++)
+			if (l->slots[i] && (!greediest || l->slots[i]->held > greediest->held))
+				greediest = l->slots[i];
+		if (!greediest || greediest->held == 0)
+			return; /* another loop's hold it */
+		counters_add(&l->counters, COUNTER_MEMORY_CLOSED, 1);
+		connection_close(greediest);
+	}
 }
 
 void

@@ -80,7 +80,7 @@ struct connection {
 	unsigned marks_first, marks_n;
 	struct buffer reads; /* struct waiting_read and its frame, of each reply under C5, in the order of `out` */
 	int64_t progress_ms; /* steady, when output last moved */
-	size_t held; /* as counted in loop->held_bytes */
+	size_t held; /* as counted in *loop->held_bytes */
 };
 
 /* Takes the socket over (closes it on failure). */
@@ -109,6 +109,8 @@ int64_t connection_turn(struct connection *, int64_t now_ns);
 void connection_flush(struct connection *, uint64_t durable);
 /* The log failed: what waits for it is answered `unknown`, then the connection finishes. */
 void connection_fail(struct connection *);
+/* M1: while the connections of all loops hold more than the loop's memory_max, those of this loop that hold most are closed. */
+void connection_greedy_close(struct loop *);
 /* Closes the connection when one of its times is over. */
 void connection_sweep(struct connection *, int64_t steady_ms);
 

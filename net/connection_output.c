@@ -250,19 +250,14 @@ out_compact(struct connection *c)
 	}
 }
 
-bool
+void
 connection_held_count(struct connection *c)
 {
-	struct loop *l = c->loop;
 	size_t held = c->in.size + c->out.size + c->reads.size;
-	l->held_bytes += held - c->held;
-	bool more = held > c->held;
+	if (held == c->held)
+		return;
+	atomic_fetch_add_explicit(c->loop->held_bytes, held - c->held, memory_order_relaxed); /* modulo 2^64: may fall */
 	c->held = held;
-	if (l->held_bytes <= HELD_BYTES_MAX || !more)
-		return true;
-	counters_add(&l->counters, COUNTER_MEMORY_CLOSED, 1);
-	connection_close(c);
-	return false;
 }
 
 /* Everything is answered and sent. Closing with unread input would reset the connection and take the last replies along. */
@@ -315,8 +310,7 @@ connection_flush(struct connection *c, uint64_t durable)
 	}
 	if (c->followed)
 		taken_tell(c);
-	if (!connection_held_count(c))
-		return;
+	connection_held_count(c);
 	if (c->stall == STALL_OUTPUT && !connection_output_is_long(c, OUTPUT_STALL_BYTES / 2))
 		c->loop->busy = true; /* it is read on in the next round, which must come */
 	if (c->sent == c->cleared && c->marks_n == 0) {

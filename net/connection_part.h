@@ -28,8 +28,8 @@ void connection_dirty_remove(struct connection *);
 bool connection_output_is_long(const struct connection *, size_t bound);
 /* `out` has a buffer and its limit. */
 void connection_out_ready(struct connection *);
-/* Counts the buffers. False: the loop holds too much, and this connection was closed for it. */
-bool connection_held_count(struct connection *);
+/* Counts the buffers in loop->held_bytes; the end of the round looks whether they are too many. */
+void connection_held_count(struct connection *);
 /* libevent's callback: the socket takes bytes again. */
 void connection_writable(int fd, short what, void *connection);
 

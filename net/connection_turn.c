@@ -128,17 +128,18 @@ read_and_handle(struct connection *c)
 		c->in.used += (size_t)n;
 	size_t done = connection_parse(c, bytes, before + (size_t)n);
 	connection_tail_keep(c, bytes, done, before + (size_t)n);
-	return connection_held_count(c);
+	connection_held_count(c);
+	return true;
 }
 
 /* What a stall or the end of a turn left. */
-static bool
+static void
 rest_handle(struct connection *c)
 {
 	scanner_init(&c->scanner);
 	size_t done = connection_parse(c, c->in.at, c->in.used);
 	connection_tail_keep(c, c->in.at, done, c->in.used);
-	return connection_held_count(c);
+	connection_held_count(c);
 }
 
 int64_t
@@ -149,7 +150,11 @@ connection_turn(struct connection *c, int64_t now_ns)
 	loop_turn_begin(l, now_ns, &l->judges[c->line == LINE_HEAVY]);
 	loop_turn_aged(l, c->since_ns);
 	connection_line_leave(c);
-	bool alive = c->rest ? rest_handle(c) : read_and_handle(c);
+	bool alive = true;
+	if (c->rest)
+		rest_handle(c);
+	else
+		alive = read_and_handle(c);
 	int64_t end_ns = clock_steady_ns();
 	if (!alive || c->state != CONNECTION_OPEN)
 		return end_ns;

@@ -21,10 +21,11 @@
 	X(REFUSED, "refused", "requests answered with an error") \
 	X(NOTIFICATIONS_IGNORED, "notifications_ignored", "notifications from clients") \
 	X(FRAMES_BROKEN, "frames_broken", "connections closed for bytes that are no request, too long or too deep") \
+	X(HTTP_LATE, "http_late", "HTTP connections ended: they took too long") \
 	X(FRAMES_LATE, "frames_late", "connections closed: a request was not whole in time") \
 	X(OUTPUT_STALLS, "output_stalls", "times a client was not read for its own unread output") \
 	X(OUTPUT_DEAD, "output_dead", "connections closed: output waited and nothing moved") \
-	X(MEMORY_CLOSED, "memory_closed", "connections closed: buffers of a loop reached their bound") \
+	X(MEMORY_CLOSED, "memory_closed", "connections closed: they held most when memory-max was passed") \
 	X(ENGINE_STALLS, "engine_stalls", "times a connection waited for a free batch") \
 	X(RING_STALLS, "ring_stalls", "times a connection waited for room on the way to the engine") \
 	X(TURNS_CUT, "turns_cut", "turns of a connection that ended with requests left for the next one") \

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 
 #define PARKED_MAX       1024 /* reads that wait in one loop; beyond: answered `behind` at once */
+#define PARKED_BYTES_MAX ((size_t)16 << 20) /* the same of their frames */
 #define JOBS_MAX         256 /* open jobs; the engine takes far fewer */
 #define REMOTE_FRAMES_MAX 4096 /* of one extra loop in one wake-up of the engine's */
 #define FEED_RECORDS_MAX 256 /* of the feed in one wake-up of a loop */

@@ -55,6 +55,7 @@ struct dispatch {
 	/* any loop's */
 	struct parked parked[PARKED_MAX];
 	unsigned parked_n;
+	size_t parked_bytes;
 	struct buffer scratch;
 };
 

@@ -82,12 +82,14 @@ answer(struct dispatch *d, unsigned origin, uint64_t token, struct buffer *reply
 bool
 dispatch_park(struct dispatch *d, unsigned origin, uint64_t token, const struct handling *h, const uint8_t *frame, size_t n)
 {
-	uint8_t *copy = d->parked_n < PARKED_MAX ? malloc(n) : NULL;
+	bool room = d->parked_n < PARKED_MAX && d->parked_bytes + n <= PARKED_BYTES_MAX;
+	uint8_t *copy = room ? malloc(n) : NULL;
 	if (!copy) {
 		counters_add(&d->loop->counters, COUNTER_PARKED_FULL, 1);
 		return false;
 	}
 	memcpy(copy, frame, n);
+	d->parked_bytes += n;
 	d->parked[d->parked_n++] = (struct parked){ .origin = origin, .token = token, .wait_for = h->wait_for,
 		.since_ms = d->loop->now_ms, .until_ms = d->loop->now_ms + h->wait_ms, .handling = *h, .n = n, .frame = copy };
 	return true;
@@ -189,6 +191,7 @@ dispatch_parked_round(struct dispatch *d)
 		}
 		if (!begun)
 			parked_overloaded(d, p);
+		d->parked_bytes -= p->n;
 		free(p->frame);
 		*p = d->parked[--d->parked_n];
 	}

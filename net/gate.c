@@ -4,6 +4,7 @@
 #include "net/clock.h"
 #include "net/gate_feed.h"
 #include "net/gate_intake.h"
+#include "net/gate_spool.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,6 +20,7 @@ struct gate {
 	struct gate_server server;
 	struct gate_feed feed;
 	struct gate_queue queue;
+	struct gate_spool *spool; /* NULL: none */
 	int signals_fd;
 	bool stopping;
 	int64_t stop_ms; /* stopping: at the latest then */
@@ -63,11 +65,11 @@ signals_open(void)
 
 enum { POLL_SIGNALS, POLL_EVENTS, POLL_PUSH, POLL_SERVER, POLL_FEED, POLL_COUNT };
 
-/* Nothing to wait for: all is answered, or the time is over, or nobody is there to answer. */
+/* Nothing to wait for: all is answered, or the time is over, or nobody is there to answer. What a spool has taken is answered already. */
 static bool
 gate_done(const struct gate *g, int64_t now_ms)
 {
-	return g->stopping && (g->queue.unanswered == 0 || now_ms >= g->stop_ms || g->server.line.state != LINE_UP);
+	return g->stopping && g->spool ? true : g->stopping && (g->queue.unanswered == 0 || now_ms >= g->stop_ms || g->server.line.state != LINE_UP);
 }
 
 /* How many are ready; 0 also when a signal came in between; -1: errno. */
@@ -84,6 +86,8 @@ gate_wait(struct gate *g, struct pollfd fds[POLL_COUNT])
 	fds[POLL_FEED] = (struct pollfd){ 0 };
 	fds[POLL_FEED].fd = gate_feed_poll(&g->feed, &fds[POLL_FEED].events, &feed_ms);
 	until_ms = feed_ms < until_ms ? feed_ms : until_ms;
+	int64_t spool_ms = g->spool ? gate_spool_due_ms(g->spool, g->server.line.state == LINE_UP, now_ms) : INT64_MAX;
+	until_ms = spool_ms < until_ms ? spool_ms : until_ms;
 	if (g->stopping && g->stop_ms < until_ms)
 		until_ms = g->stop_ms;
 	int64_t wait_ms = until_ms <= now_ms ? 0 : until_ms - now_ms;
@@ -93,6 +97,20 @@ gate_wait(struct gate *g, struct pollfd fds[POLL_COUNT])
 	if (ready <= 0)
 		for (int i = 0; i < POLL_COUNT; i++)
 			fds[i].revents = 0;
+	return 0;
+}
+
+/* What came is made durable and answered, and what may be delivered leaves at once. */
+static int
+gate_spooled(struct gate *g, int64_t now_ms, struct why *why)
+{
+	const struct gate_line *line = &g->server.line;
+	if (!g->spool)
+		return 0;
+	gate_intake_line(&g->intake);
+	if (gate_spool_step(g->spool, line->state == LINE_UP, line->said, now_ms, why) < 0)
+		return -1;
+	gate_server_step(&g->server, 0, now_ms);
 	return 0;
 }
 
@@ -116,6 +134,8 @@ gate_run(struct gate *g, struct why *why)
 			snprintf(why->text, sizeof why->text, "nanomsg's socket for stock events broke: %s", strerror(errno));
 			return -1;
 		}
+		if (gate_spooled(g, now_ms, why) < 0)
+			return -1;
 	}
 }
 
@@ -128,6 +148,25 @@ door_open(struct gate *g, enum gate_door door, const char *text, struct why *why
 	if (strcmp(text, "off") == 0 && door != DOOR_EVENTS)
 		return 0;
 	return gate_address_read(text, &address, why) < 0 ? -1 : gate_socket_open(&g->doors[door], door, &address, why);
+}
+
+/* gate_spool's answers go where the others go. */
+static void
+spool_answer(void *context, const struct raw_header *to, const struct raw_part *parts, int parts_n)
+{
+	const struct gate *g = context;
+	raw_send(g->doors[DOOR_EVENTS].socket, to, parts, parts_n);
+}
+
+static int
+spool_open_for(struct gate *g, const struct gate_setup *setup, struct why *why)
+{
+	struct gate_spool_setup spool = { .folder = setup->spool, .bytes_max = setup->spool_bytes_max, .drain_rate = setup->drain_rate,
+		.queue = &g->queue, .counters = &g->counters, .answer = spool_answer, .context = g, .say = setup->say };
+	if (!setup->spool)
+		return 0;
+	g->spool = g->intake.spool = gate_spool_open(&spool, why);
+	return g->spool ? 0 : -1;
 }
 
 static int
@@ -147,11 +186,15 @@ gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
 	g->server.reply = gate_intake_reply;
 	g->server.context = &g->intake;
 	g->server.line.say = g->say = setup->say;
+	g->counters.restarts = setup->restarts;
+	g->counters.pid = (uint64_t)getpid();
 	g->signals_fd = signals_open();
 	if (g->signals_fd < 0) {
 		snprintf(why->text, sizeof why->text, "cannot take signals: %s", strerror(errno));
 		return -1;
 	}
+	if (spool_open_for(g, setup, why) < 0)
+		return -1;
 	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
 		if (door_open(g, door, setup->doors[door], why) < 0)
 			return -1;
@@ -192,6 +235,7 @@ gate_close(struct gate *g)
 {
 	if (!g)
 		return;
+	gate_spool_close(g->spool);
 	gate_queue_fini(&g->queue);
 	gate_server_fini(&g->server);
 	gate_feed_fini(&g->feed);

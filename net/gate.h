@@ -3,8 +3,9 @@
  * says that it is durable, over PULL nobody is. GATE.md is the page about it.
  *
  * It keeps: a message is answered only with the server's reply to it, or with the reason why it can never be posted. What is not
- * answered when the server goes away is posted again, in the order it came; the events' identities make that harmless. Nothing is
- * kept on disk: what a gate had not answered when it died, its clients send again.
+ * answered when the server goes away is posted again, in the order it came; the events' identities make that harmless. Without a spool
+ * nothing is kept on disk: what a gate had not answered when it died, its clients send again. With one (gate_spool.h) a message is answered
+ * when it is durable there.
  *
  * One thread, one poll(). One gate in a process: it takes the signals SIGTERM and SIGINT (stop) and SIGUSR1 (say the counters).
  */
@@ -22,7 +23,10 @@ struct gate;
 struct gate_setup {
 	const char *server;
 	const char *doors[DOOR_COUNT];
+	const char *spool; /* its folder; NULL: none */
+	uint64_t spool_bytes_max, drain_rate;
 	void (*say)(const char *line); /* lines for people, without line end */
+	uint64_t restarts; /* by a guardian so far: counted, that is all */
 };
 
 /*
@@ -32,7 +36,7 @@ struct gate_setup {
 struct gate *gate_open(const struct gate_setup *, struct why *);
 /* 0: that door is off. */
 uint16_t gate_port(const struct gate *, enum gate_door);
-/* Works until a stop signal, then until everything in flight is answered, or GATE_STOP_MS. 0; -1: *why (nanomsg or poll broke). */
+/* Works until a stop signal, then until everything in flight is answered, or GATE_STOP_MS. 0; -1: *why (nanomsg, poll, or the spool's disk broke). */
 int gate_run(struct gate *, struct why *);
 void gate_count(const struct gate *, struct gate_counters *);
 void gate_close(struct gate *);

@@ -12,7 +12,7 @@ static const struct row {
 #undef X
 };
 #define ROWS (sizeof rows / sizeof rows[0])
-#define ROW_BYTES_MAX 40 /* a name of 18, '=', 20 digits and a space */
+#define ROW_BYTES_MAX 41 /* a name of 19, '=', 20 digits and a space */
 
 _Static_assert(ROWS * ROW_BYTES_MAX <= GATE_COUNTERS_LINE_BYTES && ROWS * ROW_BYTES_MAX + 3 <= GATE_COUNTERS_MAP_BYTES,
     "line and map hold every counter");

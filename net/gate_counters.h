@@ -32,6 +32,21 @@
 	X(feed_refused, "of them: refused otherwise") \
 	X(feed_subscribers, "connections of subscribers now") \
 	X(feed_seq, "the position up to which everything is published; 0: nobody subscribes, or not known") \
+	X(spool_queued, "events taken into the spool") \
+	X(spool_unfit, "events refused: no identity, too long") \
+	X(spool_full, "messages refused: the spool was full") \
+	X(spool_delivered, "events of the spool that are done with") \
+	X(spool_kept, "of them: the server keeps them in its quarantine") \
+	X(spool_refused, "of them: neither taken nor kept by the server, they are in the file `refused`") \
+	X(spool_carried, "events carried from the spool's oldest segment to its end, to be tried again there") \
+	X(spool_waiting, "events in the spool that are not done with now") \
+	X(spool_later, "of them: refused for now, to be tried again") \
+	X(spool_oldest_ms, "age of the oldest of them") \
+	X(spool_bytes, "bytes of the spool's files") \
+	X(spool_bytes_max, "the most they may be; 0: no spool") \
+	X(spool_refused_bytes, "bytes of the file `refused`") \
+	X(restarts, "times the guardian started the gate again") \
+	X(pid, "the gate's process") \
 	X(server_up, "1: connected to the server") \
 	X(in_flight, "messages not answered now, of both doors") \
 	X(in_flight_bytes, "bytes of them")
@@ -42,12 +57,12 @@ struct gate_counters {
 #undef X
 };
 
-#define GATE_COUNTERS_LINE_BYTES 1536
+#define GATE_COUNTERS_LINE_BYTES 2560
 
 /* "name=value name=value ..." */
 void gate_counters_line(const struct gate_counters *, char line[GATE_COUNTERS_LINE_BYTES]);
 
-#define GATE_COUNTERS_MAP_BYTES 1536
+#define GATE_COUNTERS_MAP_BYTES 2560
 
 /* {name: value, ...} as msgpack. Returns its length. */
 size_t gate_counters_map(const struct gate_counters *, uint8_t map[GATE_COUNTERS_MAP_BYTES]);

@@ -221,7 +221,8 @@ feed_message(void *context, const uint8_t *bytes, size_t n, int64_t now_ms)
 
 /*
  * F1: a position becomes `since` only when nobody was connected after it had been answered; so whoever is there at a later look came
- * behind it. An older one would do too: what is published twice says the same.
+ * behind it. An older one would do too: what is published twice says the same. Who has just come gets until the next look for the
+ * greeting: nanomsg counts a connection before it sends by it.
  */
 static void
 feed_look(struct gate_feed *f, int64_t now_ms)
@@ -236,9 +237,10 @@ feed_look(struct gate_feed *f, int64_t now_ms)
 			feed_lost(f, "nobody subscribes", now_ms);
 		else if (f->line.state == LINE_UP && !f->asked_position)
 			feed_ask_position(f, now_ms);
-	} else if (f->line.state == LINE_UP && f->state == FEED_RESTING) {
+	} else if (f->line.state == LINE_UP && f->state == FEED_RESTING && !f->alone) {
 		feed_ask_watch(f, now_ms);
 	}
+	f->alone = subscribers == 0;
 }
 
 int

@@ -34,6 +34,7 @@ struct gate_feed {
 	void (*say)(const char *line);
 	enum feed_state state;
 	bool has_since, has_position, asked_position;
+	bool alone; /* RESTING: nobody was connected at the last look */
 	uint64_t since; /* the watch begins behind it */
 	uint64_t position; /* RESTING: the server's, when it answered last */
 	int64_t look_ms; /* the next look is due */

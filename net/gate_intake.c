@@ -1,6 +1,7 @@
 /* gate_intake.c: see gate_intake.h. What becomes of a refusal or a reply is a table by the message's origin. */
 #include "net/gate_intake.h"
 
+#include "net/codec_read.h"
 #include "net/gate_ask.h"
 
 /* ---- answers ---- */
@@ -17,6 +18,7 @@ struct answer {
 	struct raw_part parts[FRAME_ANSWER_PARTS];
 	int parts_n; /* 0: nobody is answered */
 	uint8_t head[FRAME_REFUSAL_BYTES_MAX];
+	uint8_t position[SPOOL_POSITION_BYTES_MAX];
 };
 
 static void
@@ -38,7 +40,7 @@ events_refused(struct gate_intake *in, const struct raw_header *header, enum sta
 }
 
 static bool
-events_result(struct gate_intake *in, struct bytes result, struct answer *a)
+events_result(struct gate_intake *in, const struct gate_request *request, struct bytes result, struct answer *a)
 {
 	struct frame_outcomes outcomes;
 	if (!frame_outcomes_read(result, &outcomes))
@@ -50,7 +52,7 @@ events_result(struct gate_intake *in, struct bytes result, struct answer *a)
 }
 
 static void
-events_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
+events_error(struct gate_intake *in, const struct gate_request *request, const struct frame_reply *reply, struct answer *a)
 {
 	a->parts_n = frame_refusal(a->head, true, reply->code, reply->message, reply->detail, a->parts);
 	in->counters->rejected++;
@@ -65,7 +67,7 @@ push_refused(struct gate_intake *in, const struct raw_header *header, enum statu
 }
 
 static bool
-push_result(struct gate_intake *in, struct bytes result, struct answer *a)
+push_result(struct gate_intake *in, const struct gate_request *request, struct bytes result, struct answer *a)
 {
 	struct frame_outcomes outcomes;
 	in->counters->push_posted++;
@@ -73,7 +75,7 @@ push_result(struct gate_intake *in, struct bytes result, struct answer *a)
 }
 
 static void
-push_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
+push_error(struct gate_intake *in, const struct gate_request *request, const struct frame_reply *reply, struct answer *a)
 {
 	in->counters->push_rejected++;
 }
@@ -87,15 +89,33 @@ ask_refused(struct gate_intake *in, const struct raw_header *header, enum status
 	in->counters->asks_refused++;
 }
 
-static bool
-ask_result(struct gate_intake *in, struct bytes result, struct answer *a)
+/* What the spool knows of the source, whose name is one msgpack string. */
+static void
+position_answer(struct gate_intake *in, struct bytes source_object, const struct bytes *server_says, struct answer *a)
 {
-	a->parts_n = frame_told("position", result, a->parts);
-	return frame_is_map(result);
+	struct reader r = { source_object.at, source_object.at + source_object.n };
+	struct bytes source = { NULL, 0 };
+	reader_str(&r, &source);
+	if (server_says)
+		gate_spool_learn(in->spool, source, *server_says);
+	uint32_t n = gate_spool_position(in->spool, source, server_says != NULL, a->position);
+	a->parts_n = frame_told("position", (struct bytes){ a->position, n }, a->parts);
+}
+
+static bool
+ask_result(struct gate_intake *in, const struct gate_request *request, struct bytes result, struct answer *a)
+{
+	if (!frame_is_map(result))
+		return false;
+	if (in->spool)
+		position_answer(in, request->body, &result, a);
+	else
+		a->parts_n = frame_told("position", result, a->parts);
+	return true;
 }
 
 static void
-ask_error(struct gate_intake *in, const struct frame_reply *reply, struct answer *a)
+ask_error(struct gate_intake *in, const struct gate_request *request, const struct frame_reply *reply, struct answer *a)
 {
 	a->parts_n = frame_refusal(a->head, false, reply->code, reply->message, reply->detail, a->parts);
 	in->counters->asks_refused++;
@@ -113,14 +133,29 @@ status_tell(struct gate_intake *in, const struct raw_header *header)
 	answer_send(in, header, a.parts, a.parts_n);
 }
 
+/* ---- a batch of the spool: its events' outcomes are for the spool ---- */
+
+static bool
+spool_result(struct gate_intake *in, const struct gate_request *request, struct bytes result, struct answer *a)
+{
+	return gate_spool_result(in->spool, request, result);
+}
+
+static void
+spool_error(struct gate_intake *in, const struct gate_request *request, const struct frame_reply *reply, struct answer *a)
+{
+	gate_spool_error(in->spool, request, reply);
+}
+
 static const struct way {
 	void (*refused)(struct gate_intake *, const struct raw_header *, enum status, const char *sentence); /* here */
-	bool (*result)(struct gate_intake *, struct bytes result, struct answer *); /* false: not of the right shape */
-	void (*error)(struct gate_intake *, const struct frame_reply *, struct answer *); /* the server's last word */
+	bool (*result)(struct gate_intake *, const struct gate_request *, struct bytes result, struct answer *); /* false: not of the right shape */
+	void (*error)(struct gate_intake *, const struct gate_request *, const struct frame_reply *, struct answer *); /* the server's last word */
 } ways[] = {
 	[ORIGIN_EVENTS] = { events_refused, events_result, events_error },
 	[ORIGIN_PUSH] = { push_refused, push_result, push_error },
 	[ORIGIN_ASK] = { ask_refused, ask_result, ask_error },
+	[ORIGIN_SPOOL] = { NULL, spool_result, spool_error }, /* it has passed the check */
 };
 
 enum server_use
@@ -133,8 +168,8 @@ gate_intake_reply(void *context, struct gate_request *request, const struct fram
 	if (reply->refused && frame_passes(reply->code))
 		return SERVER_LATER;
 	if (reply->refused)
-		way->error(in, reply, &a);
-	else if (!way->result(in, reply->result, &a))
+		way->error(in, request, reply, &a);
+	else if (!way->result(in, request, reply->result, &a))
 		return SERVER_WRONG;
 	if (a.parts_n)
 		answer_send(in, &request->header, a.parts, a.parts_n);
@@ -156,6 +191,30 @@ take_again(struct gate_intake *in, struct gate_request *known, const struct raw_
 		known->header = *header;
 }
 
+static void
+position_tell(struct gate_intake *in, struct bytes source_object, const struct raw_header *header)
+{
+	struct answer a;
+	position_answer(in, source_object, NULL, &a);
+	answer_send(in, header, a.parts, a.parts_n);
+}
+
+void
+gate_intake_line(struct gate_intake *in)
+{
+	bool lost = in->was_up && !in->counters->server_up;
+	in->was_up = in->counters->server_up;
+	if (!lost || !in->spool)
+		return;
+	for (uint64_t i = in->queue->first; i < in->queue->next; i++) {
+		struct gate_request *r = gate_queue_at(in->queue, i);
+		if (r->state == REQUEST_ANSWERED || r->origin != ORIGIN_ASK)
+			continue;
+		position_tell(in, r->body, &r->header);
+		gate_queue_answered(in->queue, r, NULL, 0);
+	}
+}
+
 /* A question that goes on to the server becomes a message of its own kind; any other one is answered. True: it is done with. */
 static bool
 take_ask(struct gate_intake *in, struct gate_message *m)
@@ -170,7 +229,10 @@ take_ask(struct gate_intake *in, struct gate_message *m)
 	case ASK_POSITION:
 		m->form = FRAME_POSITION;
 		m->body = ask.source_object;
-		return false;
+		if (!in->spool || in->counters->server_up)
+			return false;
+		position_tell(in, m->body, &m->header);
+		return true;
 	case ASK_STATUS:
 		status_tell(in, &m->header);
 		return true;
@@ -194,6 +256,10 @@ take(struct gate_intake *in, struct gate_message *m)
 	}
 	if (take_ask(in, m))
 		return false;
+	if (in->spool && m->origin != ORIGIN_ASK) {
+		gate_spool_take(in->spool, &m->header, m->at, m->n);
+		return false;
+	}
 	struct gate_request *known = gate_queue_find(in->queue, m);
 	if (known)
 		take_again(in, known, &m->header);
@@ -215,12 +281,14 @@ gate_intake_count(const struct gate_intake *in, struct gate_counters *counters)
 	*counters = *in->counters;
 	counters->in_flight = in->queue->unanswered;
 	counters->in_flight_bytes = in->queue->bytes;
+	if (in->spool)
+		gate_spool_count(in->spool, counters);
 }
 
 bool
 gate_intake_room(const struct gate_intake *in)
 {
-	return gate_queue_room(in->queue);
+	return gate_queue_room(in->queue) && (!in->spool || gate_spool_room(in->spool));
 }
 
 static int

@@ -7,6 +7,8 @@
  * IN1: every message that was taken is queued, answered, or (when nobody waits for an answer) counted as dropped with its reason.
  * IN2: nothing is taken while the queue has no room: nanomsg and TCP hold the senders of both doors back.
  *
+ * With a spool a message goes there instead, whichever door it came by, and is answered by it; the queue then holds the spool's batches.
+ *
  * The gate's thread.
  */
 #ifndef HOLDFAST_NET_GATE_INTAKE_H
@@ -16,13 +18,16 @@
 #include "net/gate_queue.h"
 #include "net/gate_server.h"
 #include "net/gate_socket.h"
+#include "net/gate_spool.h"
 
 #define INTAKE_RECEIVE_MAX 256 /* messages taken by one door before the other one and the server's side get their turn */
 
 struct gate_intake {
 	struct gate_queue *queue;
 	struct gate_socket *events, *push; /* push: may be closed */
+	struct gate_spool *spool; /* NULL: messages are posted as they are */
 	struct gate_counters *counters;
+	bool was_up; /* the server, when it was last looked at */
 	bool push_first; /* which door goes first next time: the last free places of the queue are for both */
 };
 
@@ -32,6 +37,8 @@ bool gate_intake_room(const struct gate_intake *);
 int gate_intake_receive(struct gate_intake *);
 /* One message, from anywhere; owns its bytes. Needs room. */
 void gate_intake_take(struct gate_intake *, struct gate_message *);
+/* With a spool: when the line is lost, questions that wait for the server are answered by the spool. To be called each wake-up. */
+void gate_intake_line(struct gate_intake *);
 /* All counters, with those as of now. */
 void gate_intake_count(const struct gate_intake *, struct gate_counters *);
 /* What the server said to a request: struct gate_server's hook; context is the intake. */

@@ -69,7 +69,7 @@ gate_queue_add(struct gate_queue *q, const struct gate_message *m)
 		forget_oldest(q);
 	struct gate_request *r = gate_queue_at(q, q->next);
 	*r = (struct gate_request){ .state = REQUEST_QUEUED, .origin = m->origin, .header = m->header, .message = m->at, .n = m->n,
-		.body = m->body };
+		.body = m->body, .number = m->number };
 	r->head_n = frame_head(r->head, (uint32_t)q->next, m->form);
 	q->next++;
 	q->unanswered++;

@@ -32,13 +32,15 @@ enum gate_origin {
 	ORIGIN_EVENTS, /* over REP: answered */
 	ORIGIN_PUSH, /* over PULL: nobody waits */
 	ORIGIN_ASK, /* over REP, a question to the server */
+	ORIGIN_SPOOL, /* a batch out of the spool (gate_spool.h) */
 };
 
 /* One message on its way in. */
 struct gate_message {
 	enum gate_origin origin;
 	struct raw_header header; /* whom to answer; n 0: nobody */
-	uint8_t *at; /* owned: from raw_receive() */
+	uint64_t number; /* ORIGIN_SPOOL: which batch */
+	uint8_t *at; /* owned: from raw_receive() or raw_allocate() */
 	size_t n;
 	enum frame_form form; /* of its request to the server ... */
 	struct bytes body; /* ... and what of the message is in it; borrowed from the message */
@@ -48,6 +50,7 @@ struct gate_request {
 	enum gate_request_state state;
 	enum gate_origin origin;
 	struct raw_header header;
+	uint64_t number; /* ORIGIN_SPOOL: which batch */
 	uint64_t digest; /* of the request number and the message */
 	uint64_t next_alike; /* the next older number in the same bucket + 1; 0: none */
 	uint32_t head_n; /* QUEUED, SENT: what stands before the message in its request to the server */

@@ -56,6 +56,12 @@ raw_free(uint8_t *body)
 	nn_freemsg(body);
 }
 
+uint8_t *
+raw_allocate(size_t n)
+{
+	return nn_allocmsg(n, 0);
+}
+
 /* The control record that carries the header. */
 static void
 header_put(union control *control, const struct raw_header *header, struct nn_msghdr *message)

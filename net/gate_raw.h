@@ -32,6 +32,8 @@ struct raw_part {
  */
 int raw_receive(int socket, struct raw_header *, uint8_t **body, size_t *n);
 void raw_free(uint8_t *body);
+/* Room for a message that raw_free() will free. NULL: no memory. */
+uint8_t *raw_allocate(size_t n);
 
 /* Sends the parts as one message (copied), with this header (NULL: over a socket whose messages have none), without waiting. 1: taken; 0: no connection takes it now; -1: broken (errno). */
 int raw_send(int socket, const struct raw_header *, const struct raw_part *, int parts_n);

@@ -1,12 +1,16 @@
 /*
  * http.h: the operator's side door on the first loop: GET /healthz (the process runs), /readyz (it takes commands; otherwise 503 and
- * why), /metrics (Prometheus text). Nothing else is answered, nothing is changed by it. Small limits: headers 8 KiB, no body, 10 s.
+ * why), /metrics (Prometheus text). Nothing else is answered, nothing is changed by it. Small limits: headers 8 KiB, no body, one
+ * request a connection within HTTP_MS_MAX, HTTP_CONNECTIONS_MAX at a time; more wait in the kernel.
  */
 #ifndef HOLDFAST_NET_HTTP_H
 #define HOLDFAST_NET_HTTP_H
 
 #include "net/listener.h"
 #include "net/loop.h"
+
+#define HTTP_CONNECTIONS_MAX 64
+#define HTTP_MS_MAX          10000
 
 /* One figure: a name as in `status`, one line of help. */
 typedef void figure_fn(void *context, const char *name, const char *help, bool counter, uint64_t value);

@@ -57,6 +57,19 @@ address_is_loopback(const struct address *a)
 	return inet_pton(AF_INET6, a->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+/* What accepted sockets take over from the one that listens (Linux). What fails leaves the system's own value. */
+static void
+options_set(int fd)
+{
+	static const struct { int level, name, value; } options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 }, { SOL_SOCKET, SO_RCVBUF, SOCKET_BYTES }, { SOL_SOCKET, SO_SNDBUF, SOCKET_BYTES },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EACH_S }, { IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
+	};
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
 static int
 bind_and_listen(const struct address *a, struct why *why)
 {
@@ -80,6 +93,8 @@ bind_and_listen(const struct address *a, struct why *why)
 		fd = -1;
 	}
 	freeaddrinfo(found);
+	if (fd >= 0)
+		options_set(fd);
 	return fd;
 }
 
@@ -107,14 +122,12 @@ static void
 give_away(struct listener *a, int fd)
 {
 	struct loop *first = &a->loops[0];
-	int on = 1;
 	if (atomic_fetch_add_explicit(first->connections_open, 1, memory_order_relaxed) >= a->connections_max) {
 		atomic_fetch_sub_explicit(first->connections_open, 1, memory_order_relaxed);
 		counters_add(&first->counters, COUNTER_CONNECTIONS_REFUSED, 1);
 		close(fd);
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	unsigned to = a->next++ % a->loops_n;
 	if (to == 0 || !dispatch_socket(first, to, fd))
 		connection_open(first, fd);

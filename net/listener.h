@@ -12,6 +12,10 @@
 #define LISTEN_BACKLOG  1024
 #define ACCEPTS_A_ROUND 64
 #define ACCEPT_PAUSE_MS 100
+#define SOCKET_BYTES    (256 << 10) /* the kernel's buffer of a connection, each way; Linux takes twice that with its own overhead */
+#define KEEPALIVE_IDLE_S  60 /* a peer that says nothing for so long is asked whether it lives: KEEPALIVE_PROBES times, */
+#define KEEPALIVE_EACH_S  10 /* so far apart; then its connection ends */
+#define KEEPALIVE_PROBES  3
 
 struct listener;
 

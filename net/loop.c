@@ -240,6 +240,8 @@ loop_end(struct loop *l)
 	}
 	l->begun = false;
 	dirty_flush(l);
+	if (atomic_load_explicit(l->held_bytes, memory_order_relaxed) > l->memory_max)
+		connection_greedy_close(l);
 	l->busy |= !TAILQ_EMPTY(&l->light) || !TAILQ_EMPTY(&l->heavy);
 	dispatch_bells(l);
 	if (l->each_round)

@@ -34,7 +34,6 @@
 #define TAIL_COPY_MAX    ((size_t)16 << 10) /* an incomplete frame up to this is copied before the next bytes, so that it holds no big buffer */
 #define POOL_BUFFERS     64 /* idle buffers a loop keeps */
 #define POOL_BUFFER_MAX  ((size_t)256 << 10) /* longer ones are freed */
-#define HELD_BYTES_MAX   ((size_t)1 << 30) /* buffers of all connections of a loop; beyond it the connection that asks is closed */
 #define STAMP_BYTES_MAX  ((size_t)16 << 10) /* of frames handled on one look at the clock */
 #define TURN_NS_MAX      1000000
 #define LIGHT_NS_ROUND   5000000
@@ -87,7 +86,8 @@ struct loop {
 	uint8_t *in; /* where sockets are read into: TAIL_COPY_MAX + READ_BYTES */
 	struct buffer pool[POOL_BUFFERS];
 	unsigned pool_n;
-	size_t held_bytes;
+	_Atomic uint64_t *held_bytes; /* buffers of the connections of all loops; a stale value closes one too many or one round late */
+	uint64_t memory_max; /* of them */
 
 	struct connection **slots;
 	uint32_t *generations;

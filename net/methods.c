@@ -213,7 +213,10 @@ methods_finish(const struct service *service, uint32_t msgid, const char *method
 
 enum envelope { ENVELOPE_REQUEST, ENVELOPE_NOTIFICATION, ENVELOPE_NONE, ENVELOPE_BROKEN };
 
-/* [0, msgid, method, params] or [2, method, params]. BROKEN: no RPC, but the number is known. */
+/*
+ * [0, msgid, method, params] or [2, method, params]. BROKEN: no RPC, but the number is known. Of a notification nothing is looked
+ * at: it is ignored, and there are clients (pynvim) that greet with one whose method is a `bin`.
+ */
 static enum envelope
 envelope_open(struct reader *r, uint32_t *msgid, struct bytes *name)
 {
@@ -221,7 +224,7 @@ envelope_open(struct reader *r, uint32_t *msgid, struct bytes *name)
 	uint32_t parts = 0;
 	int64_t type = -1, id;
 	bool list = reader_array(r, &parts) && reader_int(r, &type);
-	if (list && type == 2 && parts == 3 && reader_str(r, name))
+	if (list && type == 2 && parts == 3)
 		return ENVELOPE_NOTIFICATION;
 	if (list && type == 0 && parts == 4 && reader_int_in(r, 0, UINT32_MAX, &id) && reader_str(r, name)) {
 		*msgid = (uint32_t)id;

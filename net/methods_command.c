@@ -5,6 +5,7 @@
  * C2: a request of many parts does at least one part per call, asks for room before each further one, and goes on where it
  *     stopped: handling->resume counts the parts done, their answers already stand in `out`.
  */
+#include "core/ahead.h"
 #include "net/methods_part.h"
 
 enum handled
@@ -131,19 +132,43 @@ handle_reserve_many(struct call *call)
 	return parts_end(call);
 }
 
+/* Events decoded some time before their turn, so that what they will touch is on its way (core/ahead.h). */
+struct events_ahead {
+	struct reader parts;
+	uint32_t left; /* not decoded yet */
+	struct ahead_line line;
+	struct {
+		struct reader from;
+		bool whole;
+		struct event_command event;
+	} at[AHEAD_WINDOW]; /* by the place in the line */
+};
+
 static void
-event_part(struct call *call, struct reader *parts)
+events_decode(const struct call *call, struct events_ahead *a)
+{
+	for (; a->left > 0 && !ahead_line_full(&a->line); a->left--) {
+		struct ahead *place = ahead_line_add(&a->line);
+		struct event_command *event = &a->at[place - a->line.at].event;
+		a->at[place - a->line.at].from = a->parts;
+		a->at[place - a->line.at].whole = event_decode(&a->parts, event);
+		ahead_begin(call->service->engine, place, (struct bytes){ NULL, 0 }, event->sku, event->location);
+	}
+}
+
+static void
+event_part(struct call *call, const struct event_command *event, bool whole)
 {
 	struct command command = { .kind = COMMAND_EVENT };
-	struct event_command *event = &command.event;
 	struct result result;
-	if (!event_decode(parts, event)) {
+	if (!whole) {
 		put_outcome_rejected(call->out, STATUS_BAD_REQUEST, "the message ends inside an event");
 	} else if (event->raw.n > EVENT_BYTES_MAX) {
 		put_outcome_rejected(call->out, STATUS_TOO_LARGE, "an event must be at most 2048 bytes");
 	} else if (event->source.n == 0) { /* R14: nobody to ask, nothing to keep */
 		put_outcome_rejected(call->out, event->defect, event->defect_message);
 	} else {
+		command.event = *event;
 		engine_execute(call->service->engine, &command, &result);
 		put_outcome(call->out, &result);
 	}
@@ -174,10 +199,17 @@ handle_post(struct call *call)
 	if (first == 0 && call_read_only(call, &handled))
 		return handled;
 	parts_begin(call, &call->params, n);
+	struct events_ahead ahead;
+	ahead.parts = call->params;
+	ahead.left = n - first;
+	ahead.line.first = ahead.line.n = 0;
 	for (uint32_t i = first; i < n; i++) {
-		if (parts_pause(call, &call->params, i, first))
+		events_decode(call, &ahead);
+		unsigned at = ahead.line.first;
+		if (parts_pause(call, &ahead.at[at].from, i, first))
 			return HANDLED_AGAIN;
-		event_part(call, &call->params);
+		ahead_line_next(call->service->engine, &ahead.line);
+		event_part(call, &ahead.at[at].event, ahead.at[at].whole);
 	}
 	return parts_end(call);
 }

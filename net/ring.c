@@ -27,6 +27,7 @@
 struct slot {
 	struct ring_record record; /* bytes point into the store, or at `heap` */
 	uint64_t end; /* store position behind the record */
+	uint64_t heap_end; /* heap bytes put, with this record */
 	uint8_t *heap;
 };
 
@@ -37,12 +38,13 @@ struct ring {
 	uint8_t *store;
 	/* producer's own */
 	uint64_t written; /* store position */
+	uint64_t heap_put;
 	uint64_t records_put;
 	/* consumer's own */
 	struct slot *lent;
 	uint64_t records_got;
 	/* consumer -> producer */
-	_Atomic uint64_t released, records_released;
+	_Atomic uint64_t released, records_released, heap_released;
 	/* producer -> consumer, who takes it back */
 	_Atomic bool full;
 #ifdef RING_SEEN
@@ -121,9 +123,11 @@ try_put(struct ring *r, const struct ring_record *record)
 	s->heap = NULL;
 	s->end = r->written;
 	if (record->n > RING_COPY_MAX) {
-		s->heap = malloc(record->n);
+		uint64_t under_way = r->heap_put - atomic_load_explicit(&r->heap_released, memory_order_acquire);
+		s->heap = under_way == 0 || under_way + record->n <= RING_HEAP_MAX ? malloc(record->n) : NULL;
 		if (!s->heap)
 			return false;
+		r->heap_put += record->n;
 		s->record.bytes = memcpy(s->heap, record->bytes, record->n);
 	} else if (record->n) {
 		uint64_t from;
@@ -132,6 +136,7 @@ try_put(struct ring *r, const struct ring_record *record)
 		s->record.bytes = memcpy(r->store + from % RING_STORE_BYTES, record->bytes, record->n);
 		s->end = r->written = from + record->n;
 	}
+	s->heap_end = r->heap_put;
 	r->records_put++;
 	return road_put(r, s);
 }
@@ -168,8 +173,9 @@ void
 ring_release(struct ring *r)
 {
 	free(r->lent->heap);
-	uint64_t end = r->lent->end;
+	uint64_t end = r->lent->end, heap_end = r->lent->heap_end;
 	r->lent = NULL;
 	atomic_store_explicit(&r->released, end, memory_order_release);
+	atomic_store_explicit(&r->heap_released, heap_end, memory_order_release);
 	atomic_store_explicit(&r->records_released, ++r->records_got, memory_order_release);
 }

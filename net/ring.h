@@ -19,6 +19,7 @@
 #define RING_RECORDS_MAX  8192 /* a power of two */
 #define RING_STORE_BYTES  ((size_t)2 << 20)
 #define RING_COPY_MAX     ((size_t)64 << 10)
+#define RING_HEAP_MAX     ((size_t)16 << 20) /* of records that travel as heap blocks; one alone may be longer */
 
 enum ring_kind {
 	RING_FRAME, RING_REPLY, RING_SOCKET,

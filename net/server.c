@@ -46,7 +46,7 @@ struct server {
 	struct why why;
 	/* all loops: see loop.h and listener.h */
 	_Atomic int draining;
-	_Atomic uint64_t connections_open;
+	_Atomic uint64_t connections_open, held_bytes;
 	_Atomic unsigned extra_alive; /* an extra loop that has ended wakes the first */
 };
 
@@ -128,6 +128,8 @@ server_figures(void *context, figure_fn *each, void *to)
 	each(to, "append_us_last", "microseconds of the last append and sync", false, b.append_us_last);
 	each(to, "append_us_max", "microseconds of the longest append and sync", false, b.append_us_max);
 	each(to, "expire_rounds", "slices of expiry", true, b.expire_rounds);
+	each(to, "memory_held", "bytes of buffers that connections hold", false, atomic_load_explicit(&s->held_bytes, memory_order_relaxed));
+	each(to, "memory_max", "the bound of memory_held", false, s->config->memory_max);
 	each(to, "connections", "open connections", false, atomic_load_explicit(&s->connections_open, memory_order_relaxed));
 	each(to, "watchers", "connections that watch", false, f.watchers);
 	each(to, "watchers_catching_up", "of these, the ones that read older changes", false, f.catching);
@@ -310,6 +312,8 @@ loops_make(struct server *s)
 		l->service = &s->service;
 		l->batcher = host_batcher(s->host);
 		l->connections_open = &s->connections_open;
+		l->held_bytes = &s->held_bytes;
+		l->memory_max = s->config->memory_max;
 		l->draining = &s->draining;
 		l->may_end = may_end;
 		l->each_round = i == 0 ? first_round : NULL;

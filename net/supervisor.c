@@ -187,7 +187,7 @@ gate_spawn(struct supervisor *s, int port_end, int life_end)
 	}
 	snprintf(fd_text, sizeof fd_text, "%d", PORT_FD);
 	char *argv[] = { s->program, "--server", s->server, "--events", doors[SUPERVISOR_EVENTS], "--push", doors[SUPERVISOR_PUSH],
-		"--feed", doors[SUPERVISOR_FEED], "--port-file-fd", fd_text, "--die-with-parent", NULL };
+		"--feed", doors[SUPERVISOR_FEED], "--port-file-fd", fd_text, "--die-with-parent", "--no-guardian", NULL };
 	sigemptyset(&none);
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGTERM);

@@ -232,7 +232,8 @@ spool_figures(const struct spool *s, struct spool_figures *f)
 {
 	*f = (struct spool_figures){ .waiting = s->last - s->delivered, .bytes = bytes_in_use(s) + (s->spare ? s->spare_bytes : 0),
 		.bytes_max = s->options.bytes_max, .segments = s->files_n, .spares = s->spare != 0, .commits = s->commits, .rolls = s->rolls,
-		.recycled = s->recycled, .no_room = s->no_room };
+		.recycled = s->recycled, .no_room = s->no_room,
+		.unmarked = s->delivered > s->delivered_written };
 }
 
 void

@@ -62,6 +62,7 @@ struct spool_figures {
 	uint64_t segments, spares;
 	uint64_t commits, rolls, recycled;
 	bool no_room; /* the disk had no room for another segment when it was last tried */
+	bool unmarked; /* how far the delivery is is not written yet */
 };
 
 struct spool;

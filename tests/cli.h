@@ -19,7 +19,7 @@ void cli_end(void);
 
 /* Runs holdfast with these words of a shell; fills cli_out and cli_err. Its exit code. */
 int cli(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same without waiting for its end; one at a time, and cli() not meanwhile. The pid, or -1. */
+/* The same without waiting for its end; one at a time; cli() may run meanwhile. The pid, or -1. */
 pid_t cli_start(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Waits until it has printed this on stdout or stderr; false: not in time. Fills cli_out and cli_err. */
 bool cli_prints(const char *text);

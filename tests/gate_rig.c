@@ -2,17 +2,16 @@
 #define _GNU_SOURCE
 #include "tests/gate_rig.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <holdfast/holdfast.h>
 
 #include "net/clock.h"
 #include "net/codec_read.h"
@@ -41,8 +40,8 @@ ports_read(struct gate_process *g, int fd)
 	}
 }
 
-bool
-rig_start_with(struct gate_process *g, const char *const *options)
+static bool
+start(struct gate_process *g, const char *const *options, bool guarded)
 {
 	char program[512], fd_text[16];
 	const char *argv[OPTIONS_MAX + 8] = { program, "--port-file-fd", fd_text, "--die-with-parent" };
@@ -54,6 +53,8 @@ rig_start_with(struct gate_process *g, const char *const *options)
 		return false;
 	fcntl(port_pipe[0], F_SETFD, FD_CLOEXEC);
 	snprintf(fd_text, sizeof fd_text, "%d", port_pipe[1]);
+	if (!guarded)
+		argv[n++] = "--no-guardian";
 	while (*options && n < OPTIONS_MAX)
 		argv[n++] = *options++;
 	posix_spawn_file_actions_init(&actions);
@@ -68,6 +69,18 @@ rig_start_with(struct gate_process *g, const char *const *options)
 	if (failed)
 		printf("     cannot start %s\n", program);
 	return !failed && g->ports[DOOR_EVENTS] != 0;
+}
+
+bool
+rig_start_with(struct gate_process *g, const char *const *options)
+{
+	return start(g, options, false);
+}
+
+bool
+rig_start_guarded(struct gate_process *g, const char *const *options)
+{
+	return start(g, options, true);
 }
 
 bool
@@ -141,6 +154,7 @@ rig_counts(struct gate_process *gate, const char *text)
 	while (!shown && clock_steady_ms() < end_ms) {
 		kill(gate->pid, SIGUSR1);
 		shown = rig_says(gate, "in_flight_bytes=", said, sizeof said) && strstr(said, text);
+		poll(NULL, 0, shown ? 0 : 5);
 	}
 	if (!shown)
 		printf("     the gate says '%s'\n", said);
@@ -209,123 +223,7 @@ answer_read(const uint8_t *reply, size_t n, int64_t *seq, char first[65])
 	return r.at == r.end ? (int)outcomes : -1;
 }
 
-/* ---- a till ---- */
-
-int
-till_connect(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-bool
-till_read(int fd, uint8_t *at, size_t n)
-{
-	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
-	for (size_t have = 0; have < n;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		if (clock_steady_ms() >= end_ms || poll(&p, 1, 100) < 0)
-			return false;
-		if (!p.revents)
-			continue;
-		ssize_t got = recv(fd, at + have, n - have, 0);
-		if (got <= 0)
-			return false;
-		have += (size_t)got;
-	}
-	return true;
-}
-
-bool
-till_write(int fd, const void *bytes, size_t n)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t sent = send(fd, (const uint8_t *)bytes + done, n - done, MSG_NOSIGNAL);
-		if (sent <= 0)
-			return false;
-		done += (size_t)sent;
-	}
-	return true;
-}
-
-int
-till_open_as(uint16_t port, uint8_t kind, uint8_t other, int receive_bytes)
-{
-	const uint8_t ours[8] = { 0, 'S', 'P', 0, 0, kind, 0, 0 };
-	uint8_t greeting[8];
-	int fd = till_connect(port);
-	if (fd < 0)
-		return -1;
-	if (receive_bytes)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
-	if (till_write(fd, ours, sizeof ours) && till_read(fd, greeting, sizeof greeting) && greeting[5] == other)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-int
-till_open(uint16_t port)
-{
-	return till_open_as(port, 48, 49, 0);
-}
-
-static void
-put_length(uint8_t head[8], uint64_t n)
-{
-	for (int i = 0; i < 8; i++)
-		head[i] = (uint8_t)(n >> (56 - 8 * i));
-}
-
-bool
-till_send(int fd, uint32_t word, const void *bytes, size_t n)
-{
-	uint8_t head[12];
-	put_length(head, n + 4);
-	for (int i = 0; i < 4; i++)
-		head[8 + i] = (uint8_t)(word >> (24 - 8 * i));
-	return till_write(fd, head, sizeof head) && till_write(fd, bytes, n);
-}
-
-bool
-till_push(int fd, const void *bytes, size_t n)
-{
-	uint8_t head[8];
-	put_length(head, n);
-	return till_write(fd, head, sizeof head) && till_write(fd, bytes, n);
-}
-
-int64_t
-till_pull(int fd, uint8_t *body, size_t size)
-{
-	uint8_t head[8];
-	uint64_t n = 0;
-	if (!till_read(fd, head, sizeof head))
-		return -1;
-	for (int i = 0; i < 8; i++)
-		n = n << 8 | head[i];
-	return n <= size && till_read(fd, body, (size_t)n) ? (int64_t)n : -1;
-}
-
-int64_t
-till_receive(int fd, uint32_t *word, uint8_t *body, size_t size)
-{
-	uint8_t head[12];
-	uint64_t n = 0;
-	if (!till_read(fd, head, sizeof head))
-		return -1;
-	for (int i = 0; i < 8; i++)
-		n = n << 8 | head[i];
-	*word = (uint32_t)head[8] << 24 | (uint32_t)head[9] << 16 | (uint32_t)head[10] << 8 | head[11];
-	if (n < 4 || n - 4 > size || !till_read(fd, body, (size_t)n - 4))
-		return -1;
-	return (int64_t)n - 4;
-}
+/* ---- a till's question ---- */
 
 bool
 till_expect(int fd, const void *bytes, size_t n, const char *outcome)
@@ -405,4 +303,61 @@ post_all(struct gate_post *p, uint32_t first, uint32_t count, struct posting *ta
 		}
 	}
 	return tally->answered == count && gate_post_in_flight(p) == 0;
+}
+
+/* ---- what is told ---- */
+
+int64_t
+rig_told(uint16_t port, const char *name)
+{
+	static const char ask[] = "\x81\xa3" "ask\xa6status";
+	static uint8_t body[4096];
+	struct reader r;
+	struct bytes key;
+	uint32_t word, pairs;
+	int64_t value = -1, got = -1;
+	int fd = till_open(port);
+	if (fd >= 0 && till_send(fd, 5 | REQUEST_BIT, ask, sizeof ask - 1))
+		got = till_receive(fd, &word, body, sizeof body);
+	if (fd >= 0)
+		close(fd);
+	if (got < 0)
+		return -1;
+	r = (struct reader){ body, body + got };
+	if (!reader_map(&r, &pairs) || !reader_str(&r, &key) || !reader_map(&r, &pairs))
+		return -1;
+	while (pairs-- > 0 && reader_str(&r, &key) && reader_int(&r, &value))
+		if (key.n == strlen(name) && memcmp(key.at, name, key.n) == 0)
+			return value;
+	return -1;
+}
+
+int64_t
+rig_another(uint16_t port, int64_t before)
+{
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS, pid;
+	do {
+		pid = rig_told(port, "pid");
+		if (pid > 0 && pid != before)
+			return pid;
+		poll(NULL, 0, 2);
+	} while (clock_steady_ms() < end_ms);
+	return -1;
+}
+
+int64_t
+rig_on_hand(uint16_t rpc)
+{
+	struct hf_failure failure;
+	struct hf_line cell = { "S", "L", 0 };
+	const struct hf_value *value;
+	int64_t n = -1;
+	struct hf *hf = hf_connect("127.0.0.1", rpc, RIG_PATIENCE_MS, &failure);
+	/* [seq, [{on_hand, ...}]] */
+	if (hf && hf_stock(hf, &cell, 1, &value) == HF_OK && value->type == HF_ARRAY && value->array.n == 2
+	    && value->array.items[1].type == HF_ARRAY && value->array.items[1].array.n == 1)
+		n = hf_int(hf_get(&value->array.items[1].array.items[0], "on_hand"), -1);
+	if (hf)
+		hf_close(hf);
+	return n;
 }

@@ -1,6 +1,6 @@
 /*
- * gate_rig.h: what tests of the gate share: a gate as a process, event messages, a hand-made nanomsg peer over plain TCP (a "till",
- * for wrong bytes and request numbers of its own), and a tally of what gate_post was answered.
+ * gate_rig.h: what tests of the gate share: a gate as a process, event messages, a till's question (tests/till.h), and a tally of
+ * what gate_post was answered.
  *
  * Everything that waits has a bound. A function that returns false has said what is wrong. One thread.
  */
@@ -11,9 +11,9 @@
 
 #include "net/gate_post.h"
 #include "net/gate_socket.h"
+#include "tests/till.h"
 
 #define RIG_PATIENCE_MS 20000
-#define REQUEST_BIT UINT32_C(0x80000000) /* in the word of a request's header */
 
 /* ---- the gate as a process ---- */
 
@@ -23,8 +23,10 @@ struct gate_process {
 	int errors; /* its stderr, to read */
 };
 
-/* With these options (NULL-terminated), --port-file-fd and --die-with-parent. False: it said no ports (rig_wait() it all the same). */
+/* With these options (NULL-terminated), --port-file-fd, --die-with-parent and --no-guardian. False: it said no ports (rig_wait() it all the same). */
 bool rig_start_with(struct gate_process *, const char *const *options);
+/* The same with a guardian: pid is the guardian's. */
+bool rig_start_guarded(struct gate_process *, const char *const *options);
 /* On 127.0.0.1, without a feed; port 0: it takes events and pushed events, on free ports; else it only has the door for events. */
 bool rig_start(struct gate_process *, uint16_t server_port, uint16_t events_port);
 /* The same on the ports that it had. */
@@ -47,23 +49,8 @@ size_t put_receipt(uint8_t *at, const char *source, uint32_t n);
 /* Of an answer {seq, outcomes}: how many outcomes (-1: it is no answer), and the first one: a text, or the code it was rejected with. */
 int answer_read(const uint8_t *reply, size_t n, int64_t *seq, char first[65]);
 
-/* ---- a till ---- */
+/* ---- a till's question ---- */
 
-/* Connected to 127.0.0.1; no greeting yet. -1: no. */
-int till_connect(uint16_t port);
-/* Greets as `kind` (48: REQ, 80: PUSH, 33: SUB) and reads the greeting of a peer of `other` kind. receive_bytes: what the kernel may
- * keep of unread answers; 0: what it likes. */
-int till_open_as(uint16_t port, uint8_t kind, uint8_t other, int receive_bytes);
-int till_open(uint16_t port); /* REQ */
-bool till_write(int fd, const void *, size_t n);
-bool till_read(int fd, uint8_t *, size_t n);
-/* A request: the frame's length in 64 bits, the word of its header, the body. */
-bool till_send(int fd, uint32_t word, const void *, size_t n);
-/* The body's length, or -1. */
-int64_t till_receive(int fd, uint32_t *word, uint8_t *body, size_t size);
-/* The same of a message without a header (PULL, SUB). */
-bool till_push(int fd, const void *, size_t n);
-int64_t till_pull(int fd, uint8_t *body, size_t size);
 /* Sends one and checks its one outcome. */
 bool till_expect(int fd, const void *, size_t n, const char *outcome);
 
@@ -80,5 +67,14 @@ struct gate_post *post_open(uint16_t port);
 bool post_answer(struct gate_post *, struct posting *, int timeout_ms, uint32_t outcomes);
 /* Posts messages first..first+count-1 of one event each; calls half(context) once when half is answered. */
 bool post_all(struct gate_post *, uint32_t first, uint32_t count, struct posting *, void (*half)(void *), void *context);
+
+/* ---- what is told ---- */
+
+/* A counter, as the gate on this port tells it; -1: none answers. */
+int64_t rig_told(uint16_t events_port, const char *name);
+/* Waits for a gate on this port with another pid than `before` (0: any). Its pid; -1: none came. */
+int64_t rig_another(uint16_t events_port, int64_t before);
+/* Of S at L, as the server on this port says it; -1: it does not. */
+int64_t rig_on_hand(uint16_t rpc_port);
 
 #endif

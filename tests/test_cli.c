@@ -19,8 +19,8 @@ help_stands_for_each_subcommand(void)
 {
 	static const char *const name[] = { "status", "ats", "stock", "reserve", "commit", "release", "fulfil", "extend",
 		"pin", "move", "show", "post", "position",
-		"policy", "quarantine", "digest", "backup", "restore", "doctor", "scan", "completion",
-		"man" };
+		"policy", "quarantine", "digest", "backup", "restore", "doctor", "scan", "watch",
+		"completion", "man" };
 	char usage[64];
 	check_cli(0, "--help");
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++)

@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <holdfast/holdfast.h>
-
 #include "net/clock.h"
 #include "net/gate_queue.h"
 #include "tests/fake_server.h"
@@ -94,23 +92,6 @@ post_receipts(uint16_t port, uint32_t messages, struct posting *tally, void (*ha
 	check_equal(tally->other, 0);
 }
 
-static int64_t
-on_hand(uint16_t rpc)
-{
-	struct hf_failure failure;
-	struct hf_line cell = { "S", "L", 0 };
-	const struct hf_value *value;
-	int64_t n = -1;
-	struct hf *hf = hf_connect("127.0.0.1", rpc, RIG_PATIENCE_MS, &failure);
-	/* [seq, [{on_hand, ...}]] */
-	if (hf && hf_stock(hf, &cell, 1, &value) == HF_OK && value->type == HF_ARRAY && value->array.n == 2
-	    && value->array.items[1].type == HF_ARRAY && value->array.items[1].array.n == 1)
-		n = hf_int(hf_get(&value->array.items[1].array.items[0], "on_hand"), -1);
-	if (hf)
-		hf_close(hf);
-	return n;
-}
-
 struct life {
 	struct server *server;
 	const char *const *arguments;
@@ -148,7 +129,7 @@ a_server_killed_and_restarted_has_every_event_once(void)
 	if (!check_failed_now)
 		post_receipts(gate.ports[DOOR_EVENTS], 400, &tally, kill_and_restart, &life);
 	if (!check_failed_now && life.started)
-		check_equal(on_hand(server.rpc), 400 * RECEIPTS_OF_MESSAGE);
+		check_equal(rig_on_hand(server.rpc), 400 * RECEIPTS_OF_MESSAGE);
 	check_equal(rig_end(&gate, SIGTERM), 0);
 	server_remove(&server);
 	check(life.started);
@@ -171,7 +152,7 @@ a_server_that_takes_its_gate_with_it_has_every_event_once(void)
 	snprintf(address, sizeof address, "127.0.0.1:%u", server.events);
 	post_receipts(server.events, 400, &tally, kill_and_restart, &life);
 	if (!check_failed_now && life.started)
-		check_equal(on_hand(server.rpc), 400 * RECEIPTS_OF_MESSAGE);
+		check_equal(rig_on_hand(server.rpc), 400 * RECEIPTS_OF_MESSAGE);
 	check_equal(server_stop(&server), 0);
 	server_remove(&server);
 	check(life.started);

@@ -20,7 +20,9 @@
 #define SHORT_CONNECTIONS 40
 #define SHORT_A_SECOND 200
 #define PROOF_A_SECOND 1000
+#define OWN_DESCRIPTORS 2 /* segments and images that the server may have opened meanwhile */
 #define BACK_MS 20000 /* descriptors must be back by then */
+#define HELD_BYTES_MAX ((uint64_t)512 << 20) /* --memory-max, of all loops */
 #define BESIDE_BYTES ((uint64_t)64 << 20) /* what memory may grow beside the connections' buffers: sessions of the allocator */
 #define RATIO_MAX 2.0
 #define ROWS_MAX (32 * DOOR_COUNT)
@@ -53,7 +55,7 @@ begin(const char *loops, unsigned a_second)
 static uint64_t
 memory_bound(const struct look *before)
 {
-	return before->server_bytes_max + (uint64_t)atoi(loops_text) * HELD_BYTES_MAX + BESIDE_BYTES;
+	return before->server_bytes_max + HELD_BYTES_MAX + BESIDE_BYTES;
 }
 
 /* True when the server has at most `most` descriptors within the bound. */
@@ -88,7 +90,7 @@ attack_shortly(const struct attack *attack, enum door door, struct look *look)
 		look_now(look);
 	}
 	assault_stop(a);
-	bool alive = look_now(look), back = descriptors_are_back(before);
+	bool alive = look_now(look), back = descriptors_are_back(before + OWN_DESCRIPTORS);
 	if (opened < SHORT_CONNECTIONS || !alive || !back)
 		printf("%s at %s: %llu opened, server %s, %u descriptors before and %u after\n", attack->name, door_names[door],
 		    (unsigned long long)opened, alive ? "lives" : "is gone", before, process_descriptors(server.pid));

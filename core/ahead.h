@@ -1,0 +1,55 @@
+/*
+ * ahead.h: brings into the cache what a coming command will touch. A command walks from names to cells over five or six lines of
+ * memory, each found in the one before: from memory that is a microsecond of waiting, ten times what the work itself takes. Who has
+ * several commands in hand lets each make one step of that walk at a time, so that the waits of all of them run side by side.
+ *
+ *      begin ──▶ step ──▶ step ──▶ step ──▶ the command itself        (other commands between the arrows)
+ *      hashes    numbers  cell     neighbour
+ *
+ * A1 Nothing is decided here: a step looks at tables as they are now and asks for memory, it changes nothing. A wrong guess (a name
+ *    that is not the one of that hash, a cell that is made meanwhile) costs a line of cache and nothing else.
+ * A2 A step touches only what the step before asked for, so none of them waits.
+ *
+ * Engine's thread, or any thread for what has no id (view.h reads the same tables).
+ */
+#ifndef HOLDFAST_CORE_AHEAD_H
+#define HOLDFAST_CORE_AHEAD_H
+
+#include "core/base.h"
+
+struct engine;
+
+#define AHEAD_STEPS 3 /* behind begin */
+
+struct ahead {
+	uint64_t sku_hash, id_hash;
+	uint32_t location, sku, cell, slot; /* as found so far; AHEAD_NOTHING: not (yet) */
+	uint8_t step;
+	bool has_cell, has_id;
+};
+
+/* id empty: the command has none (an event, a read). sku empty: it names no cell itself (commit, release, ...). Borrows nothing. */
+void ahead_begin(const struct engine *, struct ahead *, struct bytes id, struct bytes sku, struct bytes location);
+/* The next step; more than AHEAD_STEPS do nothing. */
+void ahead_step(const struct engine *, struct ahead *);
+
+/* Those in hand, in the order in which they will be handled. All zero: nobody. */
+#define AHEAD_DISTANCE 4 /* commands from one step to the next: handling them takes as long as memory takes to answer */
+#define AHEAD_WINDOW   (AHEAD_DISTANCE * (AHEAD_STEPS + 1))
+struct ahead_line {
+	unsigned first, n;
+	struct ahead at[AHEAD_WINDOW];
+};
+
+static inline bool
+ahead_line_full(const struct ahead_line *line)
+{
+	return line->n == AHEAD_WINDOW;
+}
+
+/* The place at the end; the line is not full. The caller begins it. */
+struct ahead *ahead_line_add(struct ahead_line *);
+/* The first is handled now: it leaves, those who stand at a step's distance behind it make their step. */
+void ahead_line_next(const struct engine *, struct ahead_line *);
+
+#endif

@@ -299,11 +299,11 @@ cli_scan(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "--location or --group, not both");
 	if (!cli_connect(cli))
 		return CLI_UNREACHABLE;
-	if (out_open(&out, cli_value(cli, "out"), &why) < 0)
-		return cli_say(cli, CLI_FILE, "file", "%s", why.text);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
+	if (out_open(&out, cli_value(cli, "out"), &why) < 0)
+		return cli_say(cli, CLI_FILE, "file", "%s", why.text);
 	bar_begin(&s.bar, "cells", out.path[0] || !isatty(STDOUT_FILENO));
 	return finish(&s, run(&s));
 }

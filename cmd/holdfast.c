@@ -36,6 +36,7 @@ static const struct cli_command command[] = {
 	{ "backup", "DIR", "a checked copy of a running server's image", cli_backup_options, cli_backup, cli_backup_more },
 	{ "restore", "DIR", "make a data folder of a backup", cli_restore_options, cli_restore, cli_restore_more },
 	{ "doctor", "DIR", "check a data folder offline: journal and image", cli_doctor_options, cli_doctor, NULL },
+	{ "gate", "[HOST:PORT]", "a gate at a glance: its line, its queue, its spool, what it refused", NULL, cli_gate, cli_gate_more },
 	{ "completion", "bash|zsh", "what the shell needs to complete this command line", NULL, cli_completion, cli_completion_more },
 	{ "man", "[holdfast|holdfastd|holdfast-gate]", "a page of the manual, as roff", NULL, cli_man, NULL },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GATE_PORT_DEFAULT 7401
+
 const char *
 cli_each(const struct cli *cli, const char *name, int *at)
 {
@@ -92,6 +94,19 @@ cli_address(const char *text, char *host, uint16_t *port)
 		host[n] = 0;
 	}
 	return true;
+}
+
+bool
+cli_gate_address(const struct cli *cli, const char *text, char host[256], uint16_t *port, bool *named)
+{
+	const char *from = text ? text : getenv("HOLDFAST_EVENTS");
+	*named = from && *from;
+	*port = GATE_PORT_DEFAULT;
+	snprintf(host, 256, "127.0.0.1");
+	if (!*named || cli_address(from, host, port))
+		return true;
+	cli_usage(cli, "'%s' is no HOST:PORT%s", from, text ? "" : ", but stands in HOLDFAST_EVENTS");
+	return false;
 }
 
 int

@@ -74,6 +74,9 @@ bool cli_number(const char *text, int64_t low, int64_t high, int64_t *);
 /* "500ms", "90s", "15m", "2h". */
 bool cli_duration(const char *text, int64_t *ms);
 
+/* The gate: `text`, else HOLDFAST_EVENTS, else 127.0.0.1:7401. *named: by anybody. false: after cli_usage(). */
+bool cli_gate_address(const struct cli *, const char *text, char host[256], uint16_t *port, bool *named);
+
 /* Triples SKU LOCATION QTY from argv into lines (CLI_LINES_MAX). The number of lines, or -1 after cli_usage(). */
 int cli_lines(struct cli *, int argc, char **argv, struct hf_line *lines);
 
@@ -115,9 +118,10 @@ int cli_quarantine(struct cli *, int argc, char **argv);
 int cli_doctor(struct cli *, int argc, char **argv);
 int cli_backup(struct cli *, int argc, char **argv);
 int cli_restore(struct cli *, int argc, char **argv);
+int cli_gate(struct cli *, int argc, char **argv);
 int cli_man(struct cli *, int argc, char **argv);
 int cli_completion(struct cli *, int argc, char **argv);
-extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_watch_more[], cli_completion_more[],
+extern const char cli_post_more[], cli_policy_more[], cli_quarantine_more[], cli_scan_more[], cli_watch_more[], cli_gate_more[], cli_completion_more[],
     cli_backup_more[], cli_restore_more[];
 
 #endif

@@ -217,6 +217,42 @@ page_json_out(json_t *j)
 	json_decref(j);
 }
 
+/* ---- counters ---- */
+
+static void
+print_counter(const char *name, int64_t n)
+{
+	char words[WORDS];
+	size_t len = strlen(name);
+	if (len > 3 && strcmp(name + len - 3, "_ms") == 0)
+		words_duration(words, n);
+	else if (strstr(name, "bytes"))
+		words_bytes(words, n);
+	else
+		words_count(words, n);
+	printf("  %-24s%16s\n", name, words);
+}
+
+void
+page_counters(const struct hf_value *map, const char *const *elsewhere, size_t n)
+{
+	char name[64];
+	bool first = true;
+	for (uint32_t i = 0; map && map->type == HF_MAP && i < map->map.n; i++) {
+		int64_t value = hf_int(&map->map.pairs[2 * i + 1], 0);
+		words_text(name, sizeof name, &map->map.pairs[2 * i]);
+		bool skip = value == 0;
+		for (size_t k = 0; k < n; k++)
+			skip |= strcmp(name, elsewhere[k]) == 0;
+		if (skip)
+			continue;
+		if (first)
+			puts("\ncounters that are not 0");
+		first = false;
+		print_counter(name, value);
+	}
+}
+
 /* ---- words ---- */
 
 const char *

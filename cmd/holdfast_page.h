@@ -33,6 +33,9 @@ json_t *page_json(const struct hf_value *);
 /* Prints one object on one line and drops the reference. */
 void page_json_out(json_t *);
 
+/* The counters of a map that are not 0, in the units that their names speak of, but for those named (they stand elsewhere). */
+void page_counters(const struct hf_value *map, const char *const *elsewhere, size_t n);
+
 /* Into to[WORDS]; return to. */
 const char *words_count(char *to, int64_t n); /* 1,234,567 */
 const char *words_instant(char *to, int64_t ms); /* 2026-11-21 09:12:33.456 UTC */

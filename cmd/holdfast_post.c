@@ -135,18 +135,16 @@ static int
 open_link(struct post *p)
 {
 	struct cli *cli = p->cli;
-	const char *events = cli_value(cli, "events");
-	char host[256] = "127.0.0.1";
-	uint16_t port = 7401;
-	if (!events)
-		events = getenv("HOLDFAST_EVENTS");
+	char host[256];
+	uint16_t port;
+	bool named;
 	if (cli_value(cli, "rpc")) {
 		p->flow.link = post_link_rpc(cli->host, cli->port, cli->timeout_ms, &p->why);
 	} else {
-		if (events && *events && !cli_address(events, host, &port))
-			return cli_usage(cli, "'%s' is no HOST:PORT", events);
+		if (!cli_gate_address(cli, cli_value(cli, "events"), host, &port, &named))
+			return CLI_USAGE;
 		/* Another server than the default one has another gate: guessing would post to the wrong place. */
-		if ((!events || !*events) && (cli->port != 7400 || strcmp(cli->host, "127.0.0.1") != 0))
+		if (!named && (cli->port != 7400 || strcmp(cli->host, "127.0.0.1") != 0))
 			return cli_usage(cli, "which gate? --server names %s:%u: name its gate too (--events HOST:PORT), or post by --rpc", cli->host,
 			    cli->port);
 		p->flow.link = post_link_gate(host, port, &p->why);

@@ -40,34 +40,10 @@ print_tables(const struct hf_value *tables)
 	table_end(&t);
 }
 
-/* A counter that is not 0, in the unit that its name speaks of. */
-static void
-print_counter(const char *name, int64_t n)
-{
-	char words[WORDS];
-	size_t len = strlen(name);
-	if (len > 3 && strcmp(name + len - 3, "_ms") == 0)
-		words_duration(words, n);
-	else if (strstr(name, "bytes"))
-		words_bytes(words, n);
-	else
-		words_count(words, n);
-	printf("  %-24s%16s\n", name, words);
-}
-
 /* What stands in sentences above, and is left out of the list of counters. */
 static const char *const in_sentences[] = { "position", "durable", "image_position", "copy_position", "image_commits", "image_failures",
 	"journal_bytes", "journal_low", "journal_failed", "batches", "append_us_last", "append_us_max", "connections", "connections_opened",
 	"connections_refused", "gate_up", "gate_starts", "bytes_in", "bytes_out", "frames", "refused" };
-
-static bool
-in_sentence(const char *name)
-{
-	for (size_t i = 0; i < sizeof in_sentences / sizeof *in_sentences; i++)
-		if (strcmp(in_sentences[i], name) == 0)
-			return true;
-	return false;
-}
 
 static void
 print_sentences(const struct hf_value *h)
@@ -89,21 +65,10 @@ print_sentences(const struct hf_value *h)
 static void
 print_host(const struct hf_value *h)
 {
-	char name[64];
-	bool first = true;
 	if (!h || h->type != HF_MAP || h->map.n == 0)
 		return;
 	print_sentences(h);
-	for (uint32_t i = 0; i < h->map.n; i++) {
-		int64_t n = hf_int(&h->map.pairs[2 * i + 1], 0);
-		words_text(name, sizeof name, &h->map.pairs[2 * i]);
-		if (n == 0 || in_sentence(name))
-			continue;
-		if (first)
-			puts("\ncounters that are not 0");
-		first = false;
-		print_counter(name, n);
-	}
+	page_counters(h, in_sentences, sizeof in_sentences / sizeof *in_sentences);
 }
 
 /* Figures of the host that an operator should not overlook. */

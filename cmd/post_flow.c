@@ -58,11 +58,13 @@ put_back(struct post_flow *f, const struct post_message *m, const struct post_ro
 	return !interrupted(f) && post_message_add(&f->back, r->number, event, line, r->dated);
 }
 
+/* which: what is full; "": nothing, or nobody said. */
 static void
-row_refused(struct post_flow *f, const struct post_message *m, const struct post_row *r, const char *code, const char *message)
+row_refused(struct post_flow *f, const struct post_message *m, const struct post_row *r, const char *code, const char *message,
+    const char *which)
 {
 	static const char *const momentary[] = { "overloaded", "rate_limited", "behind", "unknown", "not_leader" };
-	bool wide = strcmp(code, "gap_too_wide") == 0, now = false;
+	bool wide = strcmp(code, "gap_too_wide") == 0, now = strcmp(which, "spool") == 0; /* a spool drains */
 	for (size_t i = 0; i < sizeof momentary / sizeof *momentary; i++)
 		now |= strcmp(code, momentary[i]) == 0;
 	if ((wide || now) && put_back(f, m, r)) {
@@ -92,7 +94,7 @@ static void
 row_outcome(struct post_flow *f, const struct post_message *m, const struct post_row *r, const struct hf_value *o)
 {
 	const struct hf_value *rejected = hf_get(o, "rejected"), *reconciled = hf_get(o, "reconciled");
-	char code[32], message[300];
+	char code[32], message[300], which[32];
 	if (is(o, "applied")) {
 		f->tally->applied++;
 	} else if (is(o, "duplicate")) {
@@ -105,7 +107,27 @@ row_outcome(struct post_flow *f, const struct post_message *m, const struct post
 	} else {
 		copy_text(code, sizeof code, rejected, "internal");
 		copy_text(message, sizeof message, hf_get(o, "message"), rejected ? "" : "an outcome of an unknown shape");
-		row_refused(f, m, r, code, message);
+		copy_text(which, sizeof which, hf_get(hf_get(o, "detail"), "which"), "");
+		row_refused(f, m, r, code, message, which);
+	}
+}
+
+/* A spool has the message, but for the rows in the list: their outcomes come later, and not here. */
+static void
+take_queued(struct post_flow *f, const struct post_message *m, const struct hf_value *refused)
+{
+	uint32_t n = refused && refused->type == HF_ARRAY ? refused->array.n : 0;
+	char code[32], message[300];
+	f->tally->queued += m->n;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct hf_value *row = &refused->array.items[i];
+		int64_t index = row->type == HF_ARRAY && row->array.n == 3 ? hf_int(&row->array.items[0], -1) : -1;
+		if (index < 0 || index >= m->n)
+			continue;
+		copy_text(code, sizeof code, &row->array.items[1], "internal");
+		copy_text(message, sizeof message, &row->array.items[2], "");
+		f->tally->queued--;
+		row_refused(f, m, &m->rows[index], code, message, "");
 	}
 }
 
@@ -115,13 +137,15 @@ take_answer(struct post_flow *f, const struct post_answer *a)
 {
 	struct post_message *m = &f->slot[a->slot];
 	const struct hf_value *o = a->outcomes;
-	for (uint32_t i = 0; i < m->n; i++) {
+	if (a->queued)
+		take_queued(f, m, a->refused);
+	for (uint32_t i = 0; !a->queued && i < m->n; i++) {
 		if (!o)
-			row_refused(f, m, &m->rows[i], a->refusal->code, a->refusal->message);
+			row_refused(f, m, &m->rows[i], a->refusal->code, a->refusal->message, "");
 		else if (o->array.n == m->n || o->array.n == 1)
 			row_outcome(f, m, &m->rows[i], &o->array.items[o->array.n == 1 ? 0 : i]);
 		else
-			row_refused(f, m, &m->rows[i], "internal", "the answer has another number of outcomes than the message has events");
+			row_refused(f, m, &m->rows[i], "internal", "the answer has another number of outcomes than the message has events", "");
 	}
 	f->undated -= m->undated;
 	f->idle[f->idle_n++] = a->slot;

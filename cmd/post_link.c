@@ -103,9 +103,11 @@ gate_receive(struct post_link *l, int timeout_ms, struct post_answer *answer, st
 		return got;
 	const struct hf_value *v = client_parse(l->zone, reply, n);
 	answer->outcomes = hf_get(v, "outcomes");
+	answer->queued = !answer->outcomes && hf_get(v, "queued") != NULL;
+	answer->refused = hf_get(v, "refused");
 	answer->slot = (int)number;
 	answer->refusal = NULL;
-	if (number < POST_SLOTS && answer->outcomes && answer->outcomes->type == HF_ARRAY)
+	if (number < POST_SLOTS && (answer->queued || (answer->outcomes && answer->outcomes->type == HF_ARRAY)))
 		return 1;
 	snprintf(why->text, sizeof why->text, "the gate answered something that is no list of outcomes");
 	return -1;
@@ -212,6 +214,7 @@ rpc_receive(struct post_link *l, int timeout_ms, struct post_answer *answer, str
 			answer->slot = i;
 	if (answer->slot < 0)
 		return 0;
+	answer->queued = false;
 	answer->refusal = got == HF_OK ? NULL : hf_error(l->hf);
 	answer->outcomes = got == HF_OK && v->type == HF_ARRAY && v->array.n == 2 ? &v->array.items[1] : NULL;
 	if (answer->refusal || (answer->outcomes && answer->outcomes->type == HF_ARRAY))

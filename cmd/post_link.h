@@ -39,11 +39,16 @@ void post_message_seal(struct post_message *);
 
 struct post_link;
 
-/* What came back for one message: outcomes as a list, or one refusal of the whole. Borrowed until the next receive. */
+/*
+ * What came back for one message: outcomes as a list; or one refusal of the whole; or that a gate's spool has it, but for some rows.
+ * Borrowed until the next receive.
+ */
 struct post_answer {
 	int slot;
-	const struct hf_value *outcomes; /* NULL: refused */
+	const struct hf_value *outcomes; /* NULL: refused, or queued */
 	const struct hf_failure *refusal;
+	bool queued;
+	const struct hf_value *refused; /* of a queued one: [[index, code, message], ...]; NULL: none */
 };
 
 /* Through a gate. NULL: *why. */

@@ -77,7 +77,7 @@ post_tally_code(const struct post_tally *t, const char *code)
 uint64_t
 post_tally_done(const struct post_tally *t)
 {
-	return t->applied + t->absorbed + t->duplicate + t->reconciled + t->rejected;
+	return t->applied + t->absorbed + t->duplicate + t->reconciled + t->queued + t->rejected;
 }
 
 void
@@ -107,6 +107,7 @@ post_tally_for_people(const struct post_tally *t, uint64_t resent, bool interrup
 	row("absorbed", t->absorbed, "  already inside a later count");
 	snprintf(note, sizeof note, "  %s with a variance", words_count(off, (int64_t)t->off));
 	row("reconciled", t->reconciled, t->off ? note : "");
+	row("queued", t->queued, "  in the gate's spool; 'holdfast gate' shows how it drains");
 	row("duplicate", t->duplicate, "  seen before, nothing changed");
 	snprintf(note, sizeof note, "  with their reasons in %s", t->rejected_path);
 	row("rejected", t->rejected, t->unwritable ? "" : note);
@@ -125,9 +126,9 @@ post_tally_as_json(const struct post_tally *t, uint64_t resent, bool interrupted
 	json_t *codes = json_object();
 	for (int i = 0; i < t->codes_n; i++)
 		json_object_set_new(codes, t->codes[i].code, json_integer((json_int_t)t->codes[i].n));
-	json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:b}", "file", t->file,
+	json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:b}", "file", t->file,
 	    "rows", (json_int_t)done, "applied", (json_int_t)t->applied, "absorbed", (json_int_t)t->absorbed,
-	    "duplicate", (json_int_t)t->duplicate, "reconciled", (json_int_t)t->reconciled, "rejected", (json_int_t)t->rejected,
+	    "duplicate", (json_int_t)t->duplicate, "reconciled", (json_int_t)t->reconciled, "queued", (json_int_t)t->queued, "rejected", (json_int_t)t->rejected,
 	    "codes", codes, "skipped", (json_int_t)t->skipped, "not_answered", (json_int_t)t->lost, "resent", (json_int_t)resent,
 	    "seconds", s, "events_per_second", (double)done / s, "interrupted", interrupted);
 	if (t->rejected && !t->unwritable)

@@ -12,7 +12,7 @@
 struct post_tally {
 	const char *file, *rejected_path;
 	void *rejected_file; /* opened by the first rejected row */
-	uint64_t applied, absorbed, duplicate, reconciled, off, rejected, skipped, lost;
+	uint64_t applied, absorbed, duplicate, reconciled, off, queued, rejected, skipped, lost;
 	struct {
 		char code[32];
 		uint64_t n;

@@ -201,43 +201,73 @@ config_set(struct config *c, const char *name, const char *value, struct why *wh
 
 /* ---- the file ---- */
 
+#define FILE_BYTES_MAX 65536
+
 struct reading {
 	struct config *config;
-	struct why *why;
-	bool failed;
+	struct why why; /* of the first pair that was wrong */
+	const char *at; /* the next line */
+	int line, failed_line; /* from 1; 0: none */
+	bool too_long;
 };
+
+/*
+ * One line for inih, which keeps at most num - 1 bytes of one: a longer one would come out as two, and one that begins with a space as
+ * more of the value before it. So the space goes, comments go whole, and a line that is still too long ends the reading.
+ */
+static char *
+file_line(char *to, int num, void *context)
+{
+	struct reading *r = context;
+	if (!*r->at || r->too_long)
+		return NULL;
+	size_t n = strcspn(r->at, "\n"), skip = strspn(r->at, " \t\r");
+	const char *line = r->at + (skip < n ? skip : n);
+	n -= (size_t)(line - r->at);
+	r->at = line + n + (line[n] == '\n');
+	r->line++;
+	if (n > 0 && (*line == '#' || *line == ';'))
+		n = 0;
+	r->too_long = n + 2 > (size_t)num;
+	if (r->too_long)
+		return NULL;
+	memcpy(to, line, n);
+	memcpy(to + n, "\n", 2);
+	return to;
+}
 
 static int
 file_pair(void *context, const char *section, const char *name, const char *value)
 {
 	struct reading *r = context;
-	if (r->failed)
-		return 1;
-	if (*section) {
-		snprintf(r->why->text, sizeof r->why->text, "there are no sections, but '[%s]' is one", section);
-		r->failed = true;
-	} else if (config_set(r->config, name, value, r->why) < 0) {
-		r->failed = true;
+	struct why why;
+	bool fine = !*section && config_set(r->config, name, value, &why) == 0;
+	if (*section)
+		snprintf(why.text, sizeof why.text, "there are no sections, but this is below '[%.100s]'", section);
+	if (!fine && !r->failed_line) {
+		r->why = why;
+		r->failed_line = r->line;
 	}
-	return !r->failed;
+	return fine;
 }
 
 static int
 file_read(struct config *c, struct why *why)
 {
-	struct why inner = { "" };
-	struct reading r = { .config = c, .why = &inner };
-	bool folder = disk_posix_is_folder(c->file); /* inih would take one for an empty file */
-	int line = folder ? -1 : ini_parse(c->file, file_pair, &r);
-	if (folder)
-		errno = EISDIR;
-	if (line == 0)
-		return 0;
-	if (line < 0)
+	static char text[FILE_BYTES_MAX];
+	struct reading r = { .config = c, .at = text };
+	if (disk_posix_text(c->file, text, sizeof text) < 0) {
 		snprintf(why->text, sizeof why->text, "--config: cannot read %s: %s", c->file, strerror(errno));
-	else
-		snprintf(why->text, sizeof why->text, "%s, line %d: %s", c->file, line, r.failed ? inner.text : "not 'name = value'");
-	return -1;
+		return -1;
+	}
+	int line = ini_parse_stream(file_line, &r, file_pair, &r);
+	if (line > 0 && line == r.failed_line)
+		snprintf(why->text, sizeof why->text, "%.200s, line %d: %.200s", c->file, line, r.why.text);
+	else if (line > 0)
+		snprintf(why->text, sizeof why->text, "%s, line %d: not 'name = value'", c->file, line);
+	else if (r.too_long)
+		snprintf(why->text, sizeof why->text, "%s, line %d: too long; give that option as a flag", c->file, r.line);
+	return line > 0 || r.too_long ? -1 : 0;
 }
 
 /* ---- the command line ---- */

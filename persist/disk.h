@@ -38,5 +38,7 @@ struct why;
 struct disk *disk_posix_open(const char *path, struct why *);
 /* Whether there is such a folder: for who must not make one (a check, a copy). */
 bool disk_posix_is_folder(const char *path);
+/* A whole small file as text, terminated: its length, below size. -1: errno; EFBIG: it does not fit, EISDIR: a folder. */
+ssize_t disk_posix_text(const char *path, char *text, size_t size);
 
 #endif

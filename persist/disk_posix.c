@@ -233,3 +233,23 @@ disk_posix_is_folder(const char *path)
 	struct stat st;
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
+
+ssize_t
+disk_posix_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0 && used < size) {
+		n = read(fd, text + used, size - used);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	int error = n < 0 ? errno : EFBIG;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	if (n < 0 || used == size)
+		return -1;
+	text[used] = 0;
+	return (ssize_t)used;
+}

@@ -5,10 +5,12 @@
 #include "tests/check.h"
 #include "tests/cli.h"
 #include "tests/fake_server.h"
+#include "tests/gate_rig.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@ help_stands_for_each_subcommand(void)
 	static const char *const name[] = { "status", "ats", "stock", "reserve", "commit", "release", "fulfil", "extend",
 		"pin", "move", "show", "post", "position",
 		"policy", "quarantine", "digest", "backup", "restore", "doctor", "scan", "watch",
-		"completion", "man" };
+		"gate", "completion", "man" };
 	char usage[64];
 	check_cli(0, "--help");
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
@@ -390,6 +392,43 @@ a_server_that_went_away_gets_what_it_did_not_answer_again(void)
 }
 
 static void
+a_gate_says_how_it_is(void)
+{
+	check_cli(0, "gate --json");
+	check_equal(cli_json("server_up"), 1);
+	check_equal(cli_json("spool_bytes_max"), 0);
+	check_cli(0, "gate");
+	check_says(cli_out, "server       connected");
+	check_says(cli_out, "spool        none");
+	check_cli(3, "gate 127.0.0.1:%u", cli_server.rpc);
+	check_says(cli_err, "not a Holdfast gate");
+	check_cli(2, "gate nowhere:x");
+	check_cli(2, "gate a b");
+}
+
+/* The server is away: what the spool takes is counted as queued, what it cannot take is rejected with its reason. */
+static void
+a_spool_takes_rows_and_the_gate_says_how_many_wait(void)
+{
+	char server[32], spool[300];
+	struct gate_process gate;
+	snprintf(server, sizeof server, "127.0.0.1:%d", 1);
+	snprintf(spool, sizeof spool, "%s/spool", cli_server.folder);
+	const char *const options[] = { "--server", server, "--events", "127.0.0.1:0", "--feed", "off", "--spool", spool, NULL };
+	cli_write("queued.csv", "source,n,kind,sku,location,qty\nq,1,receipt,A,L1,1\nq,2,sale,A,L1,1\nq,,sale,A,L1,1\n");
+	check(rig_start_with(&gate, options));
+	int posted = cli("post queued.csv --json --events 127.0.0.1:%u", gate.ports[DOOR_EVENTS]);
+	long long queued = cli_json("queued"), rejected = cli_json("rejected");
+	cli("gate 127.0.0.1:%u", gate.ports[DOOR_EVENTS]);
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	check_equal(posted, 5);
+	check_equal(queued, 2);
+	check_equal(rejected, 1);
+	check_says(cli_out, "server       away");
+	check_says(cli_out, "2 events wait, the oldest for");
+}
+
+static void
 policies_are_set_and_seen(void)
 {
 	cli_write("both.csv", "source,n,kind,sku,location,qty\nboth,1,receipt,P,L1,9\nboth,2,receipt,other,L2,1\n");
@@ -451,6 +490,8 @@ static const struct check tests[] = {
 	CHECK(a_shuffled_file_arrives_whole),
 	CHECK(undated_rows_that_come_again_are_told_how_to_avoid_it),
 	CHECK(json_lines_come_through_a_pipe),
+	CHECK(a_gate_says_how_it_is),
+	CHECK(a_spool_takes_rows_and_the_gate_says_how_many_wait),
 	CHECK(policies_are_set_and_seen),
 	CHECK(a_refusal_for_the_moment_is_asked_again),
 	CHECK(a_server_that_went_away_gets_what_it_did_not_answer_again),

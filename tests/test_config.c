@@ -124,6 +124,9 @@ what_is_wrong_is_named(void)
 	}
 }
 
+#define LONG "a line longer than what the parser keeps of one, which must neither end up as two lines nor be cut off in silence: " \
+	"twohundredtwohundredtwohundredtwohundredtwohundredtwohundredtwohundredtwohundredtwohundredtwohundred"
+
 static void
 a_wrong_line_of_the_file_is_named(void)
 {
@@ -134,6 +137,11 @@ a_wrong_line_of_the_file_is_named(void)
 		{ "\n\nnodes = a\n", "line 3: there is no option 'nodes'" },
 		{ "[server]\nnode = a\n", "no sections" },
 		{ "node\n", "line 1" },
+		{ "node = a\nno pair\nloops = 99\n", "line 2: not 'name = value'" },
+		{ "node = a\n  loops = 99\n", "line 2: loops: '99'" },
+		{ "# " LONG "\n\n; a comment\nloops = 99\n", "line 4: loops: '99'" },
+		{ "node = a\ndata = " LONG "\n", "line 2: too long; give that option as a flag" },
+		{ "node = a\n\n[server]\nloops = 1\n", "line 4: there are no sections, but this is below '[server]'" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		const char *file = file_of(rows[i].text);

@@ -5,7 +5,8 @@
  *   client_value.c   msgpack both ways: building requests, answers as trees of struct hf_value (the only msgpack here)
  *   client_calls.c   the usual calls
  *   client.c         the blocking connection: waiting, and what a broken line means there
- *   client_async.c   the connection that lasts: its states, the public calls of async.h
+ *   client_async.c   the connection that lasts: its states, the step
+ *   client_events.c  what has happened on it
  *   client_queue.c   its requests: taken, sent, sent again, given up
  *   client_watch.c   its watch
  *
@@ -65,7 +66,7 @@ bool client_built(struct hf *);
 enum hf_outcome client_fail(struct hf *, enum hf_outcome, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void client_refused(struct hf_failure *, const struct hf_value *error);
 
-/* ---- what the blocking calls do on a connection that lasts (client_async.c) ---- */
+/* ---- what the blocking calls do on a connection that lasts ---- */
 void client_async_free(struct client_async *);
 uint32_t client_async_send(struct hf *);
 enum hf_outcome client_async_receive(struct hf *, uint32_t *number, const struct hf_value **value);

@@ -343,8 +343,9 @@ a_slow_follower_does_not_slow_the_server(void)
 	qsort(rate[0], ROUNDS, sizeof rate[0][0], by_rate);
 	qsort(rate[1], ROUNDS, sizeof rate[1][0], by_rate);
 	double without = rate[0][ROUNDS / 2], with = rate[1][ROUNDS / 2];
-	printf("     medians of %d rounds each: %.0f changes/s without, %.0f with a slow follower: ratio %.2f; it took %lld and was closed %lld times\n",
-	    ROUNDS, without, with, with / without, (long long)slow.changes_n, (long long)slow.closed_n);
+	printf("     medians of %d rounds each: %.0f changes/s without, %.0f with a slow follower: ratio %.2f\n"
+	    "     the slow one took %lld changes and was closed %lld times\n", ROUNDS, without, with, with / without, (long long)slow.changes_n,
+	    (long long)slow.closed_n);
 	kill(pid, SIGTERM);
 	check_equal(ended(pid), 0);
 	copy_is_equal(&l);

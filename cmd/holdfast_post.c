@@ -34,6 +34,7 @@ const char cli_post_more[] =
     "CSV columns and JSON keys: source n id kind sku location qty at ref reason to as_of expected.\n"
     "kind: sale return receipt adjust unsell resell count fulfil. An empty field is not given.\n"
     "Times: milliseconds since 1970, or 2010-12-01T08:26:00 (UTC).\n"
+    "A .gz file is read once to its end before the first row leaves, so that nothing of a damaged one is sent; stdin cannot be.\n"
     "A row needs source and either n (1, 2, 3, ... of its source) or a free id, so that posting a file\n"
     "twice changes nothing. Example, a till's day without numbers:\n"
     "  holdfast post day.csv.gz --source pos-17 --number-from 1 --column txn=ref --ignore price\n";
@@ -165,7 +166,9 @@ open_all(struct post *p, const char *name)
 		return got;
 	if (batch && !cli_number(batch, 1, EVENTS_MAX, &batch_n))
 		return cli_usage(cli, "--batch takes 1 to %d, not '%s'", EVENTS_MAX, batch);
-	if (!(p->file = post_read_open(name, &p->why)) || post_rows_begin(p->rows, p->file, &p->why) < 0)
+	struct bar bar;
+	bar_begin(&bar, "lines checked", true);
+	if (!(p->file = post_read_open(name, &p->why)) || post_read_verify(p->file, &bar, &p->why) < 0 || post_rows_begin(p->rows, p->file, &p->why) < 0)
 		return cli_say(cli, CLI_FILE, "file", "%s", p->why.text);
 	if (!post_flow_init(&p->flow, (uint32_t)batch_n))
 		return cli_say(cli, CLI_FILE, "failed", "out of memory");

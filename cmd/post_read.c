@@ -81,6 +81,43 @@ post_read_close(struct post_file *f)
 	free(f);
 }
 
+/* What gzip says after a read of n bytes that ended badly or too soon; NULL: nothing is wrong. */
+static const char *
+defect(gzFile gz, int n)
+{
+	int code;
+	const char *text = gzerror(gz, &code);
+	const char *named = strstr(text, ">: "); /* zlib names the descriptor in front */
+	if (strncmp(text, "<fd:", 4) == 0 && named)
+		text = named + 3;
+	if (n < 0)
+		return code == Z_ERRNO ? strerror(errno) : *text ? text : "its gzip data are damaged";
+	return n == 0 && code == Z_BUF_ERROR ? "its gzip data have no end" : NULL;
+}
+
+int
+post_read_verify(struct post_file *f, struct bar *bar, struct why *why)
+{
+	uint64_t lines = 1;
+	const char *wrong;
+	int n;
+	if (gzdirect(f->gz) || f->size_bytes <= 0)
+		return 0;
+	do {
+		n = gzread(f->gz, f->bytes, (unsigned)sizeof f->bytes);
+		wrong = defect(f->gz, n);
+		for (int i = 0; i < n; i++)
+			lines += f->bytes[i] == '\n';
+		bar_draw(bar, (double)gzoffset(f->gz) / f->size_bytes, lines, lines);
+	} while (n > 0);
+	bar_clear(bar);
+	if (!wrong && gzrewind(f->gz) == 0)
+		return 0;
+	snprintf(why->text, sizeof why->text, "%s is damaged, at or before line %llu: %s. Nothing of it was sent; copy the file again", f->name,
+	    (unsigned long long)lines, wrong ? wrong : strerror(errno));
+	return -1;
+}
+
 /* Moves the present record to the front and reads behind it. The record is below RECORD_BYTES_MAX, so there is room. */
 static int
 fill(struct post_file *f, struct why *why)
@@ -90,15 +127,9 @@ fill(struct post_file *f, struct why *why)
 	f->end -= f->record;
 	f->record = 0;
 	int n = gzread(f->gz, f->bytes + f->used, (unsigned)(sizeof f->bytes - f->used));
-	if (n < 0) {
-		int code;
-		const char *text = gzerror(f->gz, &code);
-		snprintf(why->text, sizeof why->text, "%s cannot be read further: %s", f->name, code == Z_ERRNO ? strerror(errno) : text);
-		return -1;
-	}
-	int end = Z_OK;
-	if (n == 0 && (gzerror(f->gz, &end), end == Z_BUF_ERROR)) { /* what is left may be half a row */
-		snprintf(why->text, sizeof why->text, "%s is cut off: its gzip data have no end; copy the file again", f->name);
+	const char *wrong = defect(f->gz, n);
+	if (wrong) { /* what is left may be half a row */
+		snprintf(why->text, sizeof why->text, "%s cannot be read further: %s; copy the file again", f->name, wrong);
 		return -1;
 	}
 	f->ended = n == 0;

@@ -5,6 +5,7 @@
 #ifndef HOLDFAST_CMD_POST_READ_H
 #define HOLDFAST_CMD_POST_READ_H
 
+#include "cmd/holdfast_bar.h"
 #include "core/base.h"
 
 #define RECORD_BYTES_MAX ((size_t)64 << 10)
@@ -14,6 +15,12 @@ struct post_file;
 /* NULL: *why says what is wrong with the file and the way out. */
 struct post_file *post_read_open(const char *name, struct why *);
 void post_read_close(struct post_file *);
+/*
+ * Reads a gzip file once to its end, checksum included, and goes back to its beginning, so that no row of a damaged one is sent: damage
+ * shows only behind the rows that it has made. Nothing to do for a plain file; stdin cannot be read twice, its damage is told where it
+ * shows. -1: *why names the line.
+ */
+int post_read_verify(struct post_file *, struct bar *, struct why *);
 /*
  * The next line with its end of line: of a new record, or (join) one more of the present record. Borrowed until the next call.
  * 1: *line; 0: the file ends; -1: *why (unreadable, or a record beyond RECORD_BYTES_MAX).

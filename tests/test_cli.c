@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /* ---- without a server ---- */
 
@@ -273,6 +274,36 @@ rejected_rows_stand_beside_the_file_with_their_reasons(void)
 	check_says(cli_out, "all up to     5");
 }
 
+/* Damage shows only behind the rows that it has made: such a file is read whole before its first row leaves. */
+static void
+nothing_of_a_damaged_gzip_file_is_sent(void)
+{
+	static char text[1 << 18];
+	static uint8_t packed[1 << 18];
+	static const char *const says[] = { "is damaged, at or before line", "have no end" };
+	char path[400];
+	size_t used = (size_t)snprintf(text, sizeof text, "source,n,kind,sku,location,qty\n");
+	for (int i = 1; i <= 5000; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "gz,%d,receipt,GZ%d,L1,%d\n", i, i * 7919 % 1000, i % 9 + 1);
+	snprintf(path, sizeof path, "%s/gz.csv.gz", cli_server.folder);
+	gzFile gz = gzopen(path, "wb");
+	check(gz && gzwrite(gz, text, (unsigned)used) == (int)used && gzclose(gz) == Z_OK);
+	FILE *f = fopen(path, "rb");
+	size_t n = fread(packed, 1, sizeof packed, f);
+	fclose(f);
+	for (int how = 0; how < 2; how++) {
+		f = fopen(path, "wb");
+		packed[n / 2] ^= 0x55;
+		fwrite(packed, 1, how == 0 ? n : n / 2, f);
+		fclose(f);
+		check_cli(7, "post gz.csv.gz");
+		check_says(cli_err, says[how]);
+		check_says(cli_err, "Nothing of it was sent");
+		check_cli(0, "position gz --json");
+		check_equal(cli_json("highest"), 0);
+	}
+}
+
 static void
 a_shuffled_file_arrives_whole(void)
 {
@@ -487,6 +518,7 @@ static const struct check tests[] = {
 	CHECK(unknown_skus_and_locations_are_told_apart),
 	CHECK(a_file_posted_again_changes_nothing),
 	CHECK(rejected_rows_stand_beside_the_file_with_their_reasons),
+	CHECK(nothing_of_a_damaged_gzip_file_is_sent),
 	CHECK(a_shuffled_file_arrives_whole),
 	CHECK(undated_rows_that_come_again_are_told_how_to_avoid_it),
 	CHECK(json_lines_come_through_a_pipe),

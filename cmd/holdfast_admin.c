@@ -1,5 +1,5 @@
 /*
- * holdfast_admin.c: the subcommands that steer: policy (safety stock, oversell limits, groups) and quarantine.
+ * holdfast_admin.c: `policy`: safety stock, oversell limits, groups; and what subcommands with verbs share.
  */
 #include "cmd/holdfast_cli.h"
 #include "cmd/holdfast_page.h"
@@ -158,153 +158,24 @@ policy_get(struct cli *cli, int argc, char **argv)
 	return CLI_OK;
 }
 
-struct verb {
-	const char *name;
-	int (*run)(struct cli *, int argc, char **argv); /* argv[0] is the verb */
-};
-
-static int
-run_verb(struct cli *cli, const struct verb *verb, size_t n, int argc, char **argv)
+int
+cli_verb(struct cli *cli, const struct cli_verb *verb, size_t n, int argc, char **argv)
 {
+	char words[256] = "";
 	for (size_t i = 0; argc > 0 && i < n; i++)
 		if (strcmp(verb[i].name, argv[0]) == 0)
 			return verb[i].run(cli, argc, argv);
-	return argc > 0 ? cli_usage(cli, "there is no '%s %s'", cli->command->name, argv[0]) : cli_usage(cli, "%s what?", cli->command->name);
+	for (size_t i = 0; i < n; i++)
+		snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", verb[i].name);
+	if (argc > 0)
+		return cli_usage(cli, "there is no '%s %s': %s", cli->command->name, argv[0], words);
+	return cli_usage(cli, "what? %s", words);
 }
 
 int
 cli_policy(struct cli *cli, int argc, char **argv)
 {
-	static const struct verb verb[] = { { "set-safety", policy_safety }, { "set-oversell", policy_oversell }, { "group", policy_group },
+	static const struct cli_verb verb[] = { { "set-safety", policy_safety }, { "set-oversell", policy_oversell }, { "group", policy_group },
 		{ "get", policy_get } };
-	return run_verb(cli, verb, sizeof verb / sizeof *verb, argc, argv);
-}
-
-/* ---- quarantine ---- */
-
-const struct cli_option cli_quarantine_options[] = {
-	{ "after", "NUMBER", "list: only those behind this number" },
-	{ "limit", "N", "list: at most so many (100)" },
-	{ NULL, NULL, NULL },
-};
-
-const char cli_quarantine_more[] =
-    "  quarantine list              what is kept, and why\n"
-    "  quarantine replay NUMBER...  decide these again: what is applied now leaves the quarantine\n"
-    "  quarantine drop NUMBER...    forget these for good\n";
-
-static void
-list_for_people(const struct hf_value *items)
-{
-	static const char *const heads[] = { ">NUMBER", "REASON", "KEPT SINCE", "EVENT" };
-	char when[WORDS];
-	struct table t;
-	table_begin(&t, heads, 4);
-	for (uint32_t i = 0; i < items->array.n; i++) {
-		const struct hf_value *item = &items->array.items[i];
-		json_t *event = page_json(hf_get(item, "event"));
-		char *text = json_dumps(event, JSON_COMPACT | JSON_ENCODE_ANY);
-		table_cell(&t, "%lld", (long long)hf_int(hf_get(item, "quarantine"), 0));
-		table_value(&t, hf_get(item, "reason"));
-		table_cell(&t, "%s", words_instant(when, hf_int(hf_get(item, "at"), 0)));
-		table_cell(&t, "%s", text ? text : "");
-		free(text);
-		json_decref(event);
-	}
-	table_end(&t);
-}
-
-static int
-quarantine_list(struct cli *cli, int argc, char **argv)
-{
-	const char *after = cli_value(cli, "after"), *limit = cli_value(cli, "limit");
-	const struct hf_value *v;
-	int64_t after_n = 0, limit_n = 100;
-	if (argc != 1)
-		return cli_usage(cli, "list takes no numbers");
-	if ((after && !cli_number(after, 0, INT64_C(1) << 53, &after_n)) || (limit && !cli_number(limit, 1, 10000, &limit_n)))
-		return cli_usage(cli, "--after and --limit take whole numbers");
-	if (!cli_connect(cli))
-		return CLI_UNREACHABLE;
-	hf_begin(cli->hf, "quarantine");
-	hf_array(cli->hf, 1);
-	hf_map(cli->hf, after ? 3 : 2);
-	hf_put_str(cli->hf, "op");
-	hf_put_str(cli->hf, "list");
-	hf_put_str(cli->hf, "limit");
-	hf_put_int(cli->hf, limit_n);
-	if (after) {
-		hf_put_str(cli->hf, "after");
-		hf_put_int(cli->hf, after_n);
-	}
-	enum hf_outcome got = hf_call(cli->hf, &v);
-	if (got != HF_OK)
-		return cli_failed_read(cli, got);
-	const struct hf_value *items = hf_get(v, "items");
-	if (cli->json)
-		page_json_out(page_json(v));
-	else if (items && items->type == HF_ARRAY && items->array.n > 0)
-		list_for_people(items);
-	else
-		puts("the quarantine is empty");
-	return CLI_OK;
-}
-
-/* Outcomes beside their numbers; true: all went well. */
-static bool
-print_outcomes(const struct hf_value *outcomes, char **number)
-{
-	bool fine = true;
-	char text[512];
-	for (uint32_t i = 0; i < outcomes->array.n; i++) {
-		const struct hf_value *o = &outcomes->array.items[i], *rejected = hf_get(o, "rejected");
-		if (rejected) {
-			fine = false;
-			printf("%s  still rejected, %s", number[i], words_text(text, sizeof text, rejected));
-			printf(": %s\n", words_text(text, sizeof text, hf_get(o, "message")));
-		} else {
-			printf("%s  %s\n", number[i], o->type == HF_STR ? words_text(text, sizeof text, o) : "reconciled");
-		}
-	}
-	return fine;
-}
-
-static int
-quarantine_ids(struct cli *cli, int argc, char **argv)
-{
-	const struct hf_value *v;
-	int64_t id;
-	if (argc < 2 || argc > 1001)
-		return cli_usage(cli, "%s takes the numbers that 'quarantine list' shows, at most 1,000", argv[0]);
-	for (int i = 1; i < argc; i++)
-		if (!cli_number(argv[i], 1, INT64_C(1) << 53, &id))
-			return cli_usage(cli, "'%s' is no number", argv[i]);
-	if (!cli_connect(cli))
-		return CLI_UNREACHABLE;
-	hf_begin(cli->hf, "quarantine");
-	hf_array(cli->hf, 1);
-	hf_map(cli->hf, 2);
-	hf_put_str(cli->hf, "op");
-	hf_put_str(cli->hf, argv[0]);
-	hf_put_str(cli->hf, "ids");
-	hf_array(cli->hf, (uint32_t)argc - 1);
-	for (int i = 1; i < argc; i++)
-		if (cli_number(argv[i], 1, INT64_C(1) << 53, &id))
-			hf_put_int(cli->hf, id);
-	enum hf_outcome got = hf_call(cli->hf, &v);
-	if (got != HF_OK)
-		return cli_failed(cli, got);
-	const struct hf_value *outcomes = v->type == HF_ARRAY && v->array.n == 2 ? &v->array.items[1] : NULL;
-	if (cli->json)
-		page_json_out(page_json(v));
-	else if (outcomes && outcomes->type == HF_ARRAY && outcomes->array.n == (uint32_t)argc - 1)
-		return print_outcomes(outcomes, argv + 1) ? CLI_OK : CLI_REJECTED;
-	return CLI_OK;
-}
-
-int
-cli_quarantine(struct cli *cli, int argc, char **argv)
-{
-	static const struct verb verb[] = { { "list", quarantine_list }, { "replay", quarantine_ids }, { "drop", quarantine_ids } };
-	return run_verb(cli, verb, sizeof verb / sizeof *verb, argc, argv);
+	return cli_verb(cli, verb, sizeof verb / sizeof *verb, argc, argv);
 }

@@ -93,6 +93,13 @@ int cli_failed_read(const struct cli *, enum hf_outcome);
 /* Says "holdfast COMMAND: ..." on stderr (or {error} on stdout with --json) with this code. */
 int cli_say(const struct cli *, enum cli_exit, const char *code, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* A subcommand of verbs: argv[0] is the verb; runs its row. */
+struct cli_verb {
+	const char *name;
+	int (*run)(struct cli *, int argc, char **argv);
+};
+int cli_verb(struct cli *, const struct cli_verb *, size_t n, int argc, char **argv);
+
 /* ---- the subcommands ---- */
 
 extern const struct cli_option cli_reserve_options[], cli_settle_options[], cli_post_options[], cli_group_options[], cli_digest_options[],

@@ -7,7 +7,7 @@
 
 #include "tests/spawn.h"
 
-#define CLI_BYTES (1 << 16)
+#define CLI_BYTES (1 << 18)
 
 extern struct server cli_server;
 extern char cli_program[512], cli_out[CLI_BYTES], cli_err[CLI_BYTES];

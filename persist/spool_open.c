@@ -174,10 +174,10 @@ static int
 tail_judge(const struct spool *s, struct spool_window *w, const struct spool_file *file, const char *what, struct spool_found *found,
     struct why *why)
 {
-	uint8_t at[SPOOL_HEAD_BYTES];
 	struct spool_group_head head;
 	for (uint64_t offset = file->end; offset + SPOOL_HEAD_BYTES <= file->head.bytes; offset += SPOOL_SECTOR_BYTES) {
-		if (s->disk->calls->read_at(s->disk, w->fd, at, sizeof at, offset) != (ssize_t)sizeof at)
+		const uint8_t *at = spool_window_at(s, w, offset, SPOOL_HEAD_BYTES, file->head.bytes);
+		if (!at)
 			return spool_why_disk(why, "read", file->head.generation);
 		bool whole = spool_group_decode(at, &head) && head.generation == file->head.generation && head.salt == file->head.salt;
 		if (whole && offset > file->end)

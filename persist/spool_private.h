@@ -75,7 +75,9 @@ int spool_why_damage(struct why *, uint64_t generation, uint64_t offset, const c
 /* The spool is at its end; -1. */
 int spool_fail(struct spool *, struct why *);
 
-/* spool_read.c: the group at the offset, whole and below `limit`. 1: payload is borrowed from the window; 0: *what is wrong there; -1: errno. */
+/* spool_read.c: bytes[offset..offset+need) of the window's file, below limit, in memory. NULL: errno. */
+const uint8_t *spool_window_at(const struct spool *, struct spool_window *, uint64_t offset, size_t need, uint64_t limit);
+/* The group at the offset, whole and below `limit`. 1: payload is borrowed from the window; 0: *what is wrong there; -1: errno. */
 int spool_group_read(const struct spool *, struct spool_window *, const struct spool_file *, uint64_t offset, uint64_t limit,
     struct spool_group_head *, const uint8_t **payload, const char **what);
 /* Takes one record off the front. False: there is none, or it is malformed. */

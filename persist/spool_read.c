@@ -5,9 +5,8 @@
 
 #include <errno.h>
 
-/* bytes[offset..offset+need) of the file, below limit, in memory. NULL: errno. */
-static const uint8_t *
-window_at(const struct spool *s, struct spool_window *w, uint64_t offset, size_t need, uint64_t limit)
+const uint8_t *
+spool_window_at(const struct spool *s, struct spool_window *w, uint64_t offset, size_t need, uint64_t limit)
 {
 	if (offset >= w->from && offset + need <= w->from + w->n)
 		return w->buffer + (offset - w->from);
@@ -56,7 +55,7 @@ spool_group_read(const struct spool *s, struct spool_window *w, const struct spo
 	*what = "no group's head";
 	if (offset + SPOOL_HEAD_BYTES > limit)
 		return 0;
-	const uint8_t *at = window_at(s, w, offset, SPOOL_HEAD_BYTES, limit);
+	const uint8_t *at = spool_window_at(s, w, offset, SPOOL_HEAD_BYTES, limit);
 	if (!at)
 		return -1;
 	if (!spool_group_decode(at, head) || head->generation != file->head.generation || head->salt != file->head.salt)
@@ -64,7 +63,7 @@ spool_group_read(const struct spool *s, struct spool_window *w, const struct spo
 	*what = "the length of the group";
 	if (head->payload_n > SPOOL_PAYLOAD_BYTES_MAX || offset + spool_group_bytes(head->payload_n) > limit)
 		return 0;
-	at = window_at(s, w, offset, spool_group_bytes(head->payload_n), limit);
+	at = spool_window_at(s, w, offset, spool_group_bytes(head->payload_n), limit);
 	if (!at)
 		return -1;
 	*what = "the group's checksum";

@@ -34,7 +34,7 @@ static bool
 server_up(struct store *s)
 {
 	char listen[32];
-	const char *arguments[] = { "--gate", "off", "--listen", listen, NULL };
+	const char *arguments[] = { "--gate", "off", "--http", "off", "--listen", listen, NULL };
 	struct why why = { "" };
 	snprintf(listen, sizeof listen, "127.0.0.1:%u", s->rpc);
 	bool up = server_start(&s->server, s->rpc ? arguments : no_gate, &why) == 0;

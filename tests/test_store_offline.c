@@ -74,7 +74,7 @@ static struct server server;
 static struct store stores[STORES];
 static uint16_t rpc;
 static int64_t sums[STORES][SKUS_MAX];
-static struct { uint32_t messages, again, gate_kills, server_kills, refused; uint64_t backlog_max; } did;
+static struct { uint32_t messages, again, gate_kills, server_kills; uint64_t at_kill, backlog_max; } did;
 static uint64_t seed;
 
 static uint32_t
@@ -436,12 +436,9 @@ hour_play(const struct sale *sales, uint32_t n)
 static void
 server_back(void)
 {
-	struct hf *hf;
-	check(server_up());
-	check((hf = server_ask()));
-	uint64_t waits = sales_acknowledged() - sales_there(hf);
+	uint64_t waits = sales_acknowledged() - did.at_kill;
 	did.backlog_max = waits > did.backlog_max ? waits : did.backlog_max;
-	hf_close(hf);
+	check(server_up());
 	if (draw(2))
 		return;
 	server_kill(&server);
@@ -467,6 +464,7 @@ days_play(void)
 		if (away_from < 0 && hour % 24 >= 7 && hour % 24 <= 15 && draw(4) == 0) {
 			server_kill(&server);
 			did.server_kills++;
+			did.at_kill = sales_acknowledged();
 			away_from = hour;
 		}
 		hour_play(&city.sales[from], n - from);
@@ -516,6 +514,9 @@ gates_tell(void)
 	static uint8_t body[8192];
 	uint32_t word;
 	for (int s = 0; s < STORES; s++) {
+		struct pollfd said = { .fd = stores[s].gate.errors, .events = POLLIN };
+		ssize_t said_n = poll(&said, 1, 0) > 0 ? read(said.fd, body, sizeof body - 1) : 0;
+		printf("     gate %d said: %.*s\n", s, (int)said_n, (const char *)body);
 		int line = till_open(stores[s].gate.ports[DOOR_EVENTS]);
 		int64_t n = line >= 0 && till_send(line, 1 | REQUEST_BIT, status, sizeof status - 1) ? till_receive(line, &word, body, sizeof body) : -1;
 		printf("     gate %d: %s\n", s, n > 0 ? wire_to_text(body, (size_t)n) : "does not answer");
@@ -563,7 +564,7 @@ three_stores_lose_nothing_while_the_server_is_away_and_gates_are_killed(void)
 		gates_tell();
 	stores_close();
 	printf("     %" PRIu64 " sales acknowledged in %u messages, %u of them sent again; gates killed %u times, the server %u times; up to %" PRIu64
-	    " sales waited\n", sales_acknowledged(), did.messages, did.again, did.gate_kills, did.server_kills, did.backlog_max);
+	    " sales were taken in one absence\n", sales_acknowledged(), did.messages, did.again, did.gate_kills, did.server_kills, did.backlog_max);
 	check_equal(sales_acknowledged(), city.sales_n);
 	check(did.gate_kills > 5 && did.server_kills > 0 && did.backlog_max > 100);
 }

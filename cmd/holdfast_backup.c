@@ -156,6 +156,9 @@ make_ready(struct cli *cli, struct source *s)
 	}
 	if (image == 0)
 		return cli_say(cli, CLI_REFUSED, "empty", "nothing was ever written to the image in %s", s->data);
+	if (!now && backup_journal_damage(s->backup))
+		return cli_say(cli, CLI_DAMAGED, "damaged", "%s. `holdfast doctor %s` says what can be done; `--now` takes the image as it is, at position "
+		    "%llu", backup_journal_damage(s->backup), s->data, (unsigned long long)image);
 	if (!now && image < journal)
 		return cli_say(cli, CLI_REFUSED, "behind", "the image in %s stands at position %llu, the journal at %llu: the server was not stopped "
 		    "cleanly. Start it and ask it, or take the image as it is with --now", s->data, (unsigned long long)image,

@@ -18,7 +18,7 @@
 	X(UNREACHABLE, 3, "no server (or gate) there, or none that answers: nothing happened") \
 	X(UNKNOWN, 4, "the answer was lost: it may or may not have happened; the same command again, with the same id, is safe") \
 	X(REJECTED, 5, "post: done, but some rows were rejected (quarantine replay: some still are)") \
-	X(DAMAGED, 6, "doctor, restore: damage was found") \
+	X(DAMAGED, 6, "doctor, backup, restore: damage was found") \
 	X(FILE, 7, "a file cannot be read or written") \
 	X(INTERRUPTED, 130, "interrupted. post: what was acknowledged stands; scan: no half file is left; watch: its usual end")
 

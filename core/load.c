@@ -1,6 +1,7 @@
 /* load.c: recovery: image entries, then batches, through the same evolve functions; every byte is checked before it is believed */
 #include "core/state.h"
 
+#define MADE_WITH " differs from the one this folder was made with: start with "
 #define TEXT_FULL "more text than the table takes: raise blobs_max"
 
 /* ---- one entry: decode, check its numbers against the tables, evolve ---- */
@@ -19,6 +20,24 @@ load_name(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 	return NULL;
 }
 
+/* "NAME differs ...: start with --OPTION VALUE", with nothing to print it with. */
+static const char *
+set_back(struct engine *e, const char *parts[3], uint64_t value)
+{
+	char *to = e->scratch->said, *end = to + sizeof e->scratch->said - 1, digits[20];
+	size_t n = 0;
+	for (int i = 0; i < 3; i++)
+		for (const char *at = parts[i]; *at && to < end; at++)
+			*to++ = *at;
+	do
+		digits[n++] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	while (n > 0 && to < end)
+		*to++ = digits[--n];
+	*to = '\0';
+	return e->scratch->said;
+}
+
 static const char *
 load_option(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
@@ -26,9 +45,9 @@ load_option(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 	if (!option_decode(raw, &r))
 		return "an option entry that cannot be read";
 	if (r.option == OPTION_HISTORY_MAX && r.value != e->limits.history_max)
-		return "history_max differs from the one this folder was made with: set it back";
+		return set_back(e, (const char *[]){ "history_max", MADE_WITH, "--history-max " }, (uint64_t)r.value);
 	if (r.option == OPTION_FREE_IDS_MAX && r.value != e->limits.free_ids_max)
-		return "free_ids_max differs from the one this folder was made with: set it back";
+		return set_back(e, (const char *[]){ "free_ids_max", MADE_WITH, "--free-ids-max " }, (uint64_t)r.value);
 	evolve_option(e, &r);
 	return NULL;
 }
@@ -194,7 +213,7 @@ load_quarantine(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 	if (!quarantine_decode(raw, &r))
 		return "a quarantine entry that cannot be read";
 	if (r.slot >= e->quarantine.max || r.number % e->quarantine.max != r.slot)
-		return "quarantine_max differs from the one this folder was made with: set it back";
+		return "quarantine_max differs from the one this folder was made with: start with that --quarantine-max (without one if none was given then)";
 	evolve_quarantine(e, seq, &r);
 	return NULL;
 }

@@ -69,6 +69,7 @@ struct scratch {
 	uint8_t extra[2 * EXTRA_BYTES_MAX], old_extra[EXTRA_BYTES_MAX];
 	uint8_t content[LINES_ASKED_MAX * 160 + 1024]; /* canonical bytes for digests */
 	struct release_cached release[RELEASE_CACHE];
+	char said[160]; /* a sentence of recovery with a figure in it */
 };
 
 struct engine {

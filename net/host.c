@@ -252,6 +252,16 @@ first_batches(struct host *h, struct why *why)
 	return batcher_settle(h->batcher, why);
 }
 
+static int
+recover_told(struct host *h, struct why *why)
+{
+	const struct host_options *o = h->options;
+	if (recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why) == 0)
+		return 0;
+	recovery_explain(o->data, h->disk, o->copy, why);
+	return -1;
+}
+
 struct host *
 host_open(const struct host_options *options, struct why *why)
 {
@@ -263,8 +273,7 @@ host_open(const struct host_options *options, struct why *why)
 	}
 	h->options = options;
 	h->trouble = (struct trouble){ .data = options->data, .journal = &options->journal, .say = options->say, .context = options->context };
-	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 ||
-	    recover(h->engine, h->image, h->log, &h->recovery, options->progress, options->context, why) < 0 ||
+	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 || recover_told(h, why) < 0 ||
 	    !(h->checkpoint = checkpoint_open(h->log, h->image, &options->checkpoint, why)) ||
 	    !(h->batcher = batcher_new(h->engine, h->log, &h->recovery.tail, journal_payload_max(&options->journal), why)) ||
 	    first_batches(h, why) < 0 || checkpointer_start(h, why) < 0) {

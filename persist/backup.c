@@ -14,6 +14,7 @@ struct backup {
 	bool in_use;
 	struct image *image;
 	uint64_t journal_seq;
+	struct why journal_damage; /* of a folder at rest; empty: none */
 };
 
 /* ---- from where ---- */
@@ -38,7 +39,7 @@ static struct image *
 open_stopped(struct backup *b, const char *data, struct why *why)
 {
 	char path[IMAGE_PATH_MAX];
-	struct walk walk = { .last_seq = 0 };
+	struct walk walk = { .damage = { "" } };
 	struct why inner;
 	if (image_verify(data, &inner) < 0) {
 		image_fail(why, "%.400s. `holdfast doctor %.80s` says what can be done", inner.text, data);
@@ -46,10 +47,7 @@ open_stopped(struct backup *b, const char *data, struct why *why)
 	}
 	if (journal_inspect(b->data, add_finding, &walk, why) < 0 || image_path(path, data, IMAGE_NAME, why) < 0)
 		return NULL;
-	if (walk.damage.text[0] != '\0') {
-		image_fail(why, "%.350s. `holdfast doctor %.80s` says what can be done", walk.damage.text, data);
-		return NULL;
-	}
+	b->journal_damage = walk.damage;
 	b->journal_seq = walk.last_seq;
 	return image_open_still(path, why);
 }
@@ -117,6 +115,12 @@ uint64_t
 backup_journal_seq(const struct backup *b)
 {
 	return b->journal_seq;
+}
+
+const char *
+backup_journal_damage(const struct backup *b)
+{
+	return b->journal_damage.text[0] ? b->journal_damage.text : NULL;
 }
 
 /* ---- to where ---- */

@@ -20,12 +20,13 @@ struct backup;
 
 /*
  * Opens the image of the data folder `data`. A folder in use is read beside its server; one that is not is locked, and its image
- * and journal are checked first. NULL: why (no such folder, damage, nothing in it yet, no right to read).
+ * and journal are checked first. NULL: why (no such folder, a damaged image, nothing in it yet, no right to read).
  */
 struct backup *backup_open(const char *data, struct why *);
 bool backup_in_use(const struct backup *); /* a server works there */
 uint64_t backup_seq(const struct backup *); /* the image's position when it was opened */
 uint64_t backup_journal_seq(const struct backup *); /* of a folder that is not in use: where its journal ends */
+const char *backup_journal_damage(const struct backup *); /* likewise: what is wrong with it; NULL: nothing */
 /*
  * Copies into the folder `to`: new, empty, or with an earlier backup that is not ahead of this one. -1: why; what was in it
  * stays as it was.

@@ -61,6 +61,21 @@ add_segment(struct doctor_journal *j, const struct journal_finding *f)
 	j->closed = f->state == JOURNAL_CLOSED;
 }
 
+/* What is behind damage cannot be reached from before it; but an image that ends there can go on with it. */
+static void
+add_sound(struct doctor_journal *j, const struct journal_finding *f)
+{
+	if (f->state == JOURNAL_DAMAGED) {
+		j->sound_from = j->sound_last = 0;
+		return;
+	}
+	if (j->sound_from == 0) {
+		j->sound_from = f->first_seq;
+		snprintf(j->sound_file, sizeof(j->sound_file), "%s", f->name);
+	}
+	j->sound_last = f->last_seq;
+}
+
 static void
 add_finding(void *context, const struct journal_finding *f)
 {
@@ -70,8 +85,10 @@ add_finding(void *context, const struct journal_finding *f)
 		j->spares++;
 	else if (f->state == JOURNAL_SUPERSEDED)
 		j->superseded++;
-	else if (!j->damaged) /* what is behind damage cannot be reached, so it does not count */
+	else if (!j->damaged)
 		add_segment(j, f);
+	else
+		add_sound(j, f);
 	if (f->state == JOURNAL_DAMAGED && !j->damaged) {
 		j->damaged = true;
 		say(&j->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
@@ -90,12 +107,15 @@ look_at_image(const char *dir, struct doctor_image *image)
 
 /* ---- weighing ----------------------------------------------------------------------------------------------------- */
 
-/* Whether an image that ends at seq and the journal have everything: it ends inside the journal or right before it. */
+/*
+ * Whether an image that ends at seq and the journal (behind its damage, if there is any) have everything: it ends inside the
+ * journal or right before it.
+ */
 static bool
 fits(const struct doctor_journal *j, const struct doctor_image *image)
 {
-	uint64_t seq = image->found.meta.seq;
-	return image->sound && !j->damaged && seq + 1 >= j->oldest_seq && seq <= j->last_seq;
+	uint64_t seq = image->found.meta.seq, from = j->damaged ? j->sound_from : j->oldest_seq, last = j->damaged ? j->sound_last : j->last_seq;
+	return image->sound && (!j->damaged || (from > 0 && image->found.exists)) && seq + 1 >= from && seq <= last;
 }
 
 static enum doctor_verdict
@@ -144,27 +164,46 @@ summarize(struct doctor_report *r)
 	}
 }
 
+/* The journal is damaged, or its end is lost: who has what is behind? */
+static void
+find_way_out_of_journal(struct doctor_report *r, const char *dir, const char *copy)
+{
+	const struct doctor_journal *j = &r->journal;
+	unsigned long long image = r->image.found.meta.seq;
+	if (r->cut)
+		say(&r->way_out, "move the journal files before %s out of %.200s and start: the image ends at position %llu, behind the damage",
+		    j->sound_file, dir, image);
+	else if (j->damaged && r->restore)
+		say(&r->way_out, "copy %.150s/image over %.150s/image, move the journal files before %s out of it and start: the copy ends at position %llu, "
+		    "behind the damage", copy, dir, j->sound_file, (unsigned long long)r->copy.found.meta.seq);
+	else if (r->image.sound && image > 0)
+		say(&r->way_out, "put the journal back from a copy of the folder. If there is none: `holdfast backup B --data %.150s --now`, then `holdfast "
+		    "restore B --data NEW` has everything up to position %llu, and nothing that came after it", dir, image);
+	else
+		say(&r->way_out, "put the journal back from a backup; nothing else has what is behind the damage");
+}
+
 /* Removing the image is offered only when the journal has every position since the first, up to where the image was. */
 static void
 find_way_out(struct doctor_report *r, const char *dir, const char *copy)
 {
 	const struct doctor_journal *j = &r->journal;
+	unsigned long long oldest = j->oldest_seq;
 	r->rebuild = !j->damaged && j->oldest_seq <= 1 && r->image.found.meta.seq <= j->last_seq;
 	r->restore = r->copy_asked && r->copy.found.exists && fits(j, &r->copy);
+	r->cut = j->damaged && fits(j, &r->image);
 	r->way_out.text[0] = '\0';
 	if (doctor_verdict_good(r->verdict))
 		return;
-	if (r->verdict == DOCTOR_JOURNAL_DAMAGED)
-		say(&r->way_out, "put the journal back from a backup; nothing else has what is behind the damage");
-	else if (r->verdict == DOCTOR_IMAGE_AHEAD)
-		say(&r->way_out, "put the end of the journal back from a backup; nothing else has it");
+	if (r->verdict == DOCTOR_JOURNAL_DAMAGED || r->verdict == DOCTOR_IMAGE_AHEAD)
+		find_way_out_of_journal(r, dir, copy);
 	else if (r->rebuild)
 		say(&r->way_out, "remove %.400s/image and start: the journal reaches back to position 1, so all of it is built again", dir);
 	else if (r->restore)
 		say(&r->way_out, "copy %.200s/image over %.200s/image and start: the journal goes on from it", copy, dir);
 	else
-		say(&r->way_out, "put the image back from a backup that ends at position %llu or later: the journal begins at %llu",
-		    (unsigned long long)j->oldest_seq - 1, (unsigned long long)j->oldest_seq);
+		say(&r->way_out, "put the image back from a backup (or the folder of --image-copy) that ends at position %llu or later: the journal begins "
+		    "at %llu. `holdfast doctor %.120s --copy BACKUP` says whether one fits", oldest - 1, oldest, dir);
 }
 
 int

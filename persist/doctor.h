@@ -31,6 +31,9 @@ struct doctor_journal {
 	uint64_t epoch;
 	bool torn, damaged, closed; /* closed: the last segment carries a close marker */
 	struct why damage; /* file, offset and what is wrong, of the first damage */
+	/* When damaged: the files behind the last damage, if any; with a later image they are all that a start needs. */
+	char sound_file[32];
+	uint64_t sound_from, sound_last; /* 0: none */
 };
 
 struct doctor_image {
@@ -45,6 +48,7 @@ struct doctor_report {
 	bool copy_asked;
 	struct doctor_image copy; /* the restore point, when asked for */
 	bool rebuild, restore; /* the journal alone has everything; the copy and the journal have everything */
+	bool cut; /* the journal is damaged, but the image and what is behind the damage have everything */
 	enum doctor_verdict verdict;
 	struct why summary; /* one sentence */
 	struct why way_out; /* one sentence; empty when the verdict is good */

@@ -38,7 +38,17 @@ recovery_verify(const char *dir, struct disk *disk, const char *copy, struct why
 	struct why damage = *why;
 	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0)
 		return fail(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
-	return fail(why, "%.300s. Way out: %.200s", damage.text, report.way_out.text);
+	return fail(why, "%.170s. Way out: %.330s", damage.text, report.way_out.text);
+}
+
+void
+recovery_explain(const char *dir, struct disk *disk, const char *copy, struct why *why)
+{
+	struct doctor_report report;
+	struct why said = *why, inner;
+	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0 || doctor_verdict_good(report.verdict))
+		return;
+	fail(why, "%.160s. `holdfast doctor %.80s` shows all that is there. Way out: %.330s", said.text, dir, report.way_out.text);
 }
 
 /* ---- the parts ---------------------------------------------------------------------------------------------------- */
@@ -55,12 +65,10 @@ static int
 check_positions(const struct image_meta *image, const struct log_tail *tail, struct why *why)
 {
 	if (image->seq > tail->last_seq || image->epoch > tail->epoch || image->stamp_ms > tail->last_stamp_ms)
-		return fail(why, "the image stands at position %llu, but the journal ends at %llu: the end of the journal is lost. Way out: "
-		    "put the journal back from a backup; `holdfast doctor` shows what is there",
+		return fail(why, "the image stands at position %llu, but the journal ends at %llu: the end of the journal is lost",
 		    (unsigned long long)image->seq, (unsigned long long)tail->last_seq);
 	if (image->seq + 1 < tail->oldest_seq)
-		return fail(why, "the image ends at position %llu, but the journal begins at %llu: what is between is missing. Way out: put "
-		    "back the image (or its copy) that belongs to this journal; `holdfast doctor` shows what is there",
+		return fail(why, "the image ends at position %llu, but the journal begins at %llu: what is between is missing",
 		    (unsigned long long)image->seq, (unsigned long long)tail->oldest_seq);
 	return 0;
 }

@@ -36,4 +36,10 @@ int recovery_verify(const char *dir, struct disk *disk, const char *copy, struct
 int recover(struct engine *, struct image *, struct log *, struct recovery *,
     void (*progress)(void *context, const char *phase, double fraction), void *context, struct why *);
 
+/*
+ * After recover() failed: when it is the folder that is damaged, adds the way out to the sentence, having looked with the doctor,
+ * and names the doctor and the folder. Reads the whole journal.
+ */
+void recovery_explain(const char *dir, struct disk *disk, const char *copy, struct why *);
+
 #endif

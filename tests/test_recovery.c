@@ -7,6 +7,7 @@
 #include "tests/journal_rig.h"
 #include "tests/twin_run.h"
 
+#include "persist/backup.h"
 #include "persist/checkpoint.h"
 #include "persist/doctor.h"
 #include "persist/recovery.h"
@@ -350,6 +351,116 @@ an_image_ahead_of_the_journal_is_refused(void)
 	run_free(run);
 }
 
+/* The oldest journal file that is not the last one; its name. */
+struct oldest {
+	char name[64], second[64];
+	int n;
+};
+
+static void
+note_file(void *context, const struct journal_finding *f)
+{
+	struct oldest *o = context;
+	if (f->state == JOURNAL_SPARE || f->state == JOURNAL_SUPERSEDED)
+		return;
+	if (o->n < 2)
+		snprintf(o->n ? o->second : o->name, sizeof(o->name), "%s", f->name);
+	o->n++;
+}
+
+/* What the image has is not needed of the journal: damage there does not end the world, and the doctor knows. */
+static void
+damage_that_the_image_has_behind_it_is_cut_off(void)
+{
+	struct place p;
+	struct doctor_report report;
+	struct oldest files = { .n = 0 };
+	char doctor[300];
+	size_t n;
+	void *memory;
+	place_new(&p);
+	struct run *run = worked(&p, false);
+	check_equal(doctor_examine(p.dir, NULL, note_file, &files, &report, &p.why), 0);
+	check(files.n > 2 && report.verdict == DOCTOR_SOUND);
+	uint8_t *bytes = file_get(p.dir, files.name, &n);
+	memset(bytes, 0, 4096);
+	file_put(p.dir, files.name, bytes, n);
+	free(bytes);
+	check_equal(verdict(&p, &report), DOCTOR_JOURNAL_DAMAGED);
+	check(report.cut && strncmp(report.way_out.text, "move the journal files before ", 30) == 0);
+	check(strstr(report.way_out.text, files.second) != NULL);
+	check(place_open(&p, &memory) == NULL);
+	free(memory);
+	recovery_explain(p.dir, p.disk, NULL, &p.why);
+	snprintf(doctor, sizeof(doctor), "`holdfast doctor %.80s` shows", p.dir);
+	check(strstr(p.why.text, files.name) && strstr(p.why.text, doctor) && strstr(p.why.text, "Way out: move the journal files before"));
+	place_close(&p);
+	remove_file(&p, files.name);
+	check_equal(verdict(&p, &report), DOCTOR_SOUND);
+	struct engine *e = place_open(&p, &memory);
+	check(e != NULL && same_state(e, run->engine));
+	free(memory);
+	place_close(&p);
+	folder_remove(p.dir);
+	run_free(run);
+}
+
+/* The end of the journal is lost, but the image is sound: a backup of it, restored, is the state at its position. */
+static void
+an_image_without_its_journal_goes_on_through_a_backup(void)
+{
+	struct place p, next;
+	struct doctor_report report;
+	struct image_findings found;
+	struct restored r;
+	struct oldest files = { .n = 0 };
+	char to[300];
+	uint64_t x[2], y[2];
+	void *memory;
+	place_new(&p);
+	place_new(&next);
+	snprintf(to, sizeof(to), "%s/kept", next.dir);
+	struct run *run = worked(&p, true);
+	check_equal(doctor_examine(p.dir, NULL, note_file, &files, &report, &p.why), 0);
+	remove_file(&p, files.name);
+	check_equal(verdict(&p, &report), DOCTOR_IMAGE_AHEAD);
+	check(strstr(report.way_out.text, "--now`, then `holdfast restore B --data NEW` has everything up to position") != NULL);
+	struct backup *b = backup_open(p.dir, &p.why);
+	check(b != NULL && !backup_in_use(b) && backup_seq(b) > backup_journal_seq(b));
+	check_equal(backup_copy(b, to, &found, &p.why), 0);
+	backup_close(b);
+	folder_remove(p.dir);
+	check_equal(restore(to, p.dir, &r, &p.why), 0);
+	struct engine *e = place_open(&p, &memory);
+	check(e != NULL);
+	engine_digest_state(e, x);
+	engine_digest_state(run->engine, y);
+	check(x[0] == y[0] && x[1] == y[1] && engine_seq(e) == engine_seq(run->engine) + RESTORE_SKIP);
+	free(memory);
+	place_close(&p);
+	folder_remove(p.dir);
+	folder_remove(next.dir);
+	run_free(run);
+}
+
+static void
+a_table_of_another_size_is_told_with_the_size_it_was(void)
+{
+	struct place p;
+	void *memory;
+	place_new(&p);
+	struct run *run = worked(&p, true);
+	struct engine_limits was = world.limits;
+	world.limits.history_max = 1024;
+	check(place_open(&p, &memory) == NULL);
+	world.limits = was;
+	check(strstr(p.why.text, "history_max differs from the one this folder was made with: start with --history-max 512") != NULL);
+	free(memory);
+	place_close(&p);
+	folder_remove(p.dir);
+	run_free(run);
+}
+
 static void
 the_doctor_says_what_there_is(void)
 {
@@ -386,6 +497,9 @@ static const struct check tests[] = {
 	CHECK(a_damaged_image_is_not_offered_for_removal_when_the_journal_was_trimmed),
 	CHECK(the_copy_and_the_journal_replace_a_damaged_image),
 	CHECK(an_image_ahead_of_the_journal_is_refused),
+	CHECK(damage_that_the_image_has_behind_it_is_cut_off),
+	CHECK(an_image_without_its_journal_goes_on_through_a_backup),
+	CHECK(a_table_of_another_size_is_told_with_the_size_it_was),
 	CHECK(the_doctor_says_what_there_is),
 };
 

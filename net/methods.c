@@ -289,6 +289,21 @@ too_long(struct call *call, size_t before)
 	return call->out->full ? HANDLED_CLOSE : HANDLED_REPLY;
 }
 
+/* What every refused hold is told, behind its number: encoded once a thread, since refusing must cost next to nothing. */
+static const struct buffer *
+refusal(void)
+{
+	static _Thread_local uint8_t bytes[256];
+	static _Thread_local struct buffer text;
+	if (text.used == 0) {
+		text = (struct buffer){ .at = bytes, .size = sizeof bytes, .limit = sizeof bytes };
+		methods_refuse(0, STATUS_OVERLOADED, "the queue is too long for new holds; commits, releases and events still pass", RETRY_HOLD_MS,
+		    &text);
+		ensure(!text.full && text.used > 3);
+	}
+	return &text;
+}
+
 bool
 methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out)
 {
@@ -300,8 +315,15 @@ methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out)
 	const struct method *method = method_find(name);
 	if (!method || !method->hold)
 		return false;
-	methods_refuse(msgid, STATUS_OVERLOADED, "the queue is too long for new holds; commits, releases and events still pass",
-	    RETRY_HOLD_MS, out);
+	const struct buffer *said = refusal();
+	uint8_t *room = buffer_room(out, WIRE_INT_BYTES_MAX + said->used), *p = room;
+	if (!room)
+		return false; /* no memory: methods_handle() ends the connection */
+	*p++ = 0x94;
+	*p++ = 1;
+	p = wire_uint(p, msgid);
+	memcpy(p, said->at + 3, said->used - 3); /* behind [1, 0 */
+	out->used += (size_t)(p - room) + said->used - 3;
 	return true;
 }
 

@@ -13,6 +13,7 @@ window_begin(struct admission *a, int64_t now_ns)
 	a->window_end_ns = now_ns + (a->state == ADMISSION_PROBING ? PROBE_WINDOW_NS : WINDOW_NS);
 	a->youngest_ns = INT64_MAX;
 	a->oldest_ns = 0;
+	a->judged = 0;
 }
 
 static void
@@ -27,7 +28,7 @@ static void
 window_judge(struct admission *a, int64_t now_ns)
 {
 	bool nobody = a->youngest_ns == INT64_MAX || now_ns - a->window_end_ns > WINDOW_NS;
-	bool old = !nobody && a->youngest_ns > a->limit_ns;
+	bool old = !nobody && a->judged >= JUDGED_MIN && a->youngest_ns > a->limit_ns;
 	switch (a->state) {
 	case ADMISSION_PASSING:
 		if (old)
@@ -62,6 +63,7 @@ admission_refuses(struct admission *a, int64_t now_ns, int64_t age_ns)
 		window_judge(a, now_ns);
 		window_begin(a, now_ns);
 	}
+	a->judged++;
 	a->youngest_ns = age_ns < a->youngest_ns ? age_ns : a->youngest_ns;
 	a->oldest_ns = age_ns > a->oldest_ns ? age_ns : a->oldest_ns;
 	return a->state == ADMISSION_REFUSING && age_ns > a->limit_ns / REFUSING_DIVISOR;

@@ -10,7 +10,7 @@
  *         └── for WINDOW_NS that did not happen ── probing ◀─ now and then┘
  *
  * A1 The queue's age is that of the youngest request of a while: a thread that did not get its core for a moment, or a burst, makes
- *    old requests, but not an old queue, and is never refused.
+ *    old requests, but not an old queue, and is never refused. Nor do fewer than JUDGED_MIN looks in a while make a queue.
  * A2 When more comes than can be done, everybody would wait for the whole limit for ever. So the limit falls: what is taken is
  *    answered soon, the rest is told at once.
  * A3 Clients that ask again as soon as they are refused could keep the lowered limit in force although the whole one suffices for
@@ -26,6 +26,7 @@
 
 #define QUEUE_AGE_MS      20 /* the default of --queue-age-ms */
 #define REFUSING_DIVISOR  8
+#define JUDGED_MIN        8
 #define WINDOW_NS         INT64_C(50000000)
 #define PROBE_WINDOW_NS   INT64_C(10000000)
 #define PROBE_NS_MIN      INT64_C(5000000000)
@@ -38,6 +39,7 @@ struct admission {
 	enum admission_state state;
 	int64_t began_ns, window_end_ns; /* of the state; of the window */
 	int64_t youngest_ns, oldest_ns; /* ages seen in this window; INT64_MAX, 0: none */
+	unsigned judged; /* how many looks that were */
 	int64_t probe_after_ns; /* the next probe, from the beginning of the refusing */
 };
 

@@ -62,6 +62,16 @@ a_thread_without_a_core_and_a_burst_are_no_old_queue(void)
 	}
 }
 
+static void
+a_few_late_requests_are_no_queue(void)
+{
+	begin();
+	for (int i = 0; i < 1000; i++) {
+		check_equal(come(1, 100), 0);
+		now += WINDOW_NS / (JUDGED_MIN - 2);
+	}
+}
+
 /* A2. */
 static void
 while_it_refuses_what_waited_an_eighth_of_the_limit_is_taken(void)
@@ -107,6 +117,7 @@ static const struct check tests[] = {
 	CHECK(a_queue_older_than_the_limit_is_refused_within_two_windows),
 	CHECK(without_a_limit_nothing_is_refused),
 	CHECK(a_thread_without_a_core_and_a_burst_are_no_old_queue),
+	CHECK(a_few_late_requests_are_no_queue),
 	CHECK(while_it_refuses_what_waited_an_eighth_of_the_limit_is_taken),
 	CHECK(the_whole_limit_is_back_a_moment_after_the_load_ended),
 	CHECK(clients_that_the_whole_limit_suffices_for_are_not_refused_for_ever),

@@ -154,14 +154,21 @@ rpc_send(struct post_link *l, int slot, struct why *why)
 	return 0;
 }
 
+/* A stranger on the port is known by its answer to hello, before anything is sent that could have happened. */
 static bool
 rpc_connect(struct post_link *l, struct why *why)
 {
 	struct hf_failure failure;
+	const struct hf_value *value;
 	hf_close(l->hf);
 	l->hf = hf_connect(l->host, l->port, l->timeout_ms, &failure);
-	if (!l->hf)
+	if (l->hf && hf_hello(l->hf, &value) != HF_OK) {
+		snprintf(why->text, sizeof why->text, "%s", hf_error(l->hf)->message);
+		hf_close(l->hf);
+		l->hf = NULL;
+	} else if (!l->hf) {
 		snprintf(why->text, sizeof why->text, "%s", failure.message);
+	}
 	return l->hf != NULL;
 }
 
@@ -201,13 +208,8 @@ rpc_receive(struct post_link *l, int timeout_ms, struct post_answer *answer, str
 	const struct hf_value *v = NULL;
 	uint32_t number = 0;
 	enum hf_outcome got = l->hf ? hf_receive(l->hf, &number, &v) : HF_UNKNOWN;
-	if (number == 0) {
-		if (got == HF_FAILED && l->sent == l->resent + 1) { /* a stranger on the port, most likely */
-			snprintf(why->text, sizeof why->text, "%s", hf_error(l->hf)->message);
-			return -1;
-		}
+	if (number == 0)
 		return rpc_mend(l, why);
-	}
 	answer->slot = -1;
 	for (int i = 0; i < POST_SLOTS; i++)
 		if (l->slot[i].message && l->slot[i].number == number)

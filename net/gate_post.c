@@ -47,13 +47,17 @@ struct gate_post {
 	int socket; /* nanomsg's number */
 	int readable_fd, writable_fd; /* readable when a message is there, when one would be taken */
 	bool blocked; /* the last send was not taken: something is NOT_SENT */
-	char address[PROBE_ADDRESS_BYTES];
+	char host[256]; /* as it was opened with */
+	uint16_t port;
+	char address[PROBE_ADDRESS_BYTES]; /* in number form */
 	uint32_t messages; /* accepted so far, from a random start */
 	uint32_t in_flight;
 	uint8_t order[POST_IN_FLIGHT_MAX]; /* [0, in_flight): the waiting slots, oldest first */
 	bool up; /* a connection was seen since the socket was opened */
 	uint64_t connections; /* that nanomsg has made on this socket; one more: what was in flight is sent again */
 	uint64_t resent;
+	int64_t gone_ms; /* the patience with one that is gone */
+	int64_t up_ms; /* when a connection stood last, or when a probe found a gate */
 	int64_t heard_ms; /* of the last answer, or of the first message after silence with nothing in flight */
 	uint8_t *reply;
 	struct post_slot slots[POST_IN_FLIGHT_MAX];
@@ -113,6 +117,8 @@ post_look(struct gate_post *p, struct why *why)
 {
 	uint64_t connections = nn_get_statistic(p->socket, NN_STAT_ESTABLISHED_CONNECTIONS);
 	bool up = nn_get_statistic(p->socket, NN_STAT_CURRENT_CONNECTIONS) > 0;
+	if (up || p->in_flight == 0)
+		p->up_ms = clock_steady_ms();
 	if (!up && (p->up || connections > FAILED_GREETINGS_MAX)) {
 		nn_close(p->socket);
 		if (post_connect(p) < 0)
@@ -281,6 +287,22 @@ post_take(struct gate_post *p, uint64_t *number, const uint8_t **reply, size_t *
 	}
 }
 
+/* 0, or -1: no gate for too long. */
+static int
+post_gone(struct gate_post *p, struct why *why)
+{
+	struct why found;
+	char address[PROBE_ADDRESS_BYTES];
+	if (p->in_flight == 0 || clock_steady_ms() - p->up_ms < p->gone_ms)
+		return 0;
+	p->up_ms = clock_steady_ms();
+	if (gate_probe(p->host, p->port, POST_GONE_PROBE_MS, address, &found) == 0)
+		return 0;
+	snprintf(why->text, sizeof why->text, "the gate is gone: %.300s. What became of %u messages is unknown; posting them again changes nothing "
+	    "twice", found.text, p->in_flight);
+	return -1;
+}
+
 static int
 post_silent(const struct gate_post *p, struct why *why)
 {
@@ -303,11 +325,19 @@ gate_post_receive(struct gate_post *p, int timeout_ms, uint64_t *number, const u
 		int64_t now_ms = clock_steady_ms(), left_ms = end_ms - now_ms;
 		if (p->in_flight && now_ms - p->heard_ms >= POST_SILENCE_MS)
 			return post_silent(p, why);
+		if (post_gone(p, why) < 0)
+			return -1;
 		if (left_ms <= 0)
 			return 0;
 		struct pollfd fds[2] = { { .fd = p->readable_fd, .events = POLLIN }, { .fd = p->writable_fd, .events = POLLIN } };
 		poll(fds, p->blocked ? 2 : 1, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
 	}
+}
+
+void
+gate_post_patience(struct gate_post *p, int64_t gone_ms)
+{
+	p->gone_ms = gone_ms;
 }
 
 uint32_t
@@ -344,6 +374,10 @@ gate_post_open(const char *host, uint16_t port, struct why *why)
 	}
 	p->socket = -1;
 	p->messages = random_start();
+	p->up_ms = clock_steady_ms();
+	p->gone_ms = POST_GONE_MS;
+	p->port = port;
+	snprintf(p->host, sizeof p->host, "%s", host);
 	if (gate_probe(host, port, POST_CONNECT_MS, p->address, why) < 0)
 		goto fail;
 	if (post_connect(p) < 0) {

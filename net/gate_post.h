@@ -19,6 +19,8 @@
 #define POST_CONNECT_MS 5000 /* for the first contact: resolve, connect, exchange of greetings */
 #define POST_RESEND_MS 5000 /* without an answer for so long: sent again; doubled each time up to the next */
 #define POST_RESEND_MS_MAX 30000
+#define POST_GONE_MS 20000 /* something is in flight and no connection stood for so long, and a probe finds no gate: receive fails */
+#define POST_GONE_PROBE_MS 1000
 #define POST_SILENCE_MS 120000 /* something is in flight and nothing at all was answered for so long: receive fails */
 
 struct gate_post;
@@ -38,11 +40,14 @@ int gate_post_send(struct gate_post *, uint64_t number, const uint8_t *bytes, si
 
 /*
  * Waits up to timeout_ms (0: looks only) for an answer, and sends again what is due. 1: *reply[0..*n) is the answer to *number,
- * one msgpack map {seq, outcomes} (borrowed until the next call); 0: none in that time; -1: *why says (nothing answered for
- * POST_SILENCE_MS): what is in flight is unknown, and may be posted again later with the same identities.
+ * one msgpack map {seq, outcomes} (borrowed until the next call); 0: none in that time; -1: *why says (no gate for POST_GONE_MS, which is
+ * longer than a gate or a small server takes to be back, or nothing answered for POST_SILENCE_MS): what is in flight is unknown,
+ * and may be posted again later with the same identities.
  */
 int gate_post_receive(struct gate_post *, int timeout_ms, uint64_t *number, const uint8_t **reply, size_t *n, struct why *);
 
+/* How long a gate that is gone is waited for, instead of POST_GONE_MS. */
+void gate_post_patience(struct gate_post *, int64_t gone_ms);
 /* Messages accepted whose answer was not handed out yet. */
 uint32_t gate_post_in_flight(const struct gate_post *);
 /* Messages sent more than once so far. */

@@ -27,6 +27,7 @@
 struct fake_connection {
 	int fd; /* -1: free */
 	bool watching;
+	bool owes; /* a reply to a post is in `out`, or was since that was empty last: what fake_hold() keeps */
 	struct buffer in, out;
 	struct scanner scanner;
 };
@@ -188,6 +189,12 @@ position_take(struct fake_state *f, struct fake_connection *c, uint32_t msgid, s
 	}
 }
 
+static bool
+is(struct bytes method, const char *name)
+{
+	return method.n == strlen(name) && memcmp(method.at, name, method.n) == 0;
+}
+
 /* False: close it. */
 static bool
 frame_take(struct fake_state *f, struct fake_connection *c, size_t n)
@@ -199,13 +206,15 @@ frame_take(struct fake_state *f, struct fake_connection *c, size_t n)
 	if (!reader_array(&r, &members) || members != 4 || !reader_int(&r, &kind) || kind != 0 || !reader_int(&r, &msgid)
 	    || !reader_str(&r, &method))
 		return false;
-	if (bytes_equal(method, (struct bytes){ (const uint8_t *)"post", 4 }))
+	c->owes = c->owes || is(method, "post");
+	f->counts.hellos += is(method, "hello");
+	if (is(method, "post"))
 		post_take(f, (uint32_t)msgid, &r, &c->out);
-	else if (bytes_equal(method, (struct bytes){ (const uint8_t *)"hello", 5 }) && ++f->counts.hellos)
+	else if (is(method, "hello"))
 		out_map_seq(&c->out, (uint32_t)msgid, f->seq);
-	else if (bytes_equal(method, (struct bytes){ (const uint8_t *)"watch", 5 }))
+	else if (is(method, "watch"))
 		watch_take(f, c, (uint32_t)msgid, &r);
-	else if (bytes_equal(method, (struct bytes){ (const uint8_t *)"position", 8 }))
+	else if (is(method, "position"))
 		position_take(f, c, (uint32_t)msgid, &r);
 	else
 		return false;
@@ -219,7 +228,7 @@ connection_close(struct fake_connection *c)
 {
 	close(c->fd);
 	c->fd = -1;
-	c->watching = false;
+	c->watching = c->owes = false;
 	buffer_fini(&c->in);
 	buffer_fini(&c->out);
 }
@@ -252,6 +261,7 @@ connection_write(struct fake_connection *c)
 		return errno == EAGAIN || errno == EINTR;
 	if (sent > 0)
 		buffer_consume(&c->out, (size_t)sent);
+	c->owes = c->owes && c->out.used > 0;
 	return true;
 }
 
@@ -308,6 +318,12 @@ orders_obey(struct fake_state *f)
 	pthread_cond_broadcast(&f->changed);
 }
 
+static bool
+held(const struct fake_state *f, const struct fake_connection *c)
+{
+	return f->hold && c->owes;
+}
+
 static void
 connections_serve(struct fake_state *f, const struct pollfd *fds)
 {
@@ -318,9 +334,9 @@ connections_serve(struct fake_state *f, const struct pollfd *fds)
 		if (c->watching)
 			buffer_append(&c->out, f->telling.at, f->telling.used);
 		/* What is to be said is said before a wrong request can end it. */
-		bool fine = f->hold || connection_write(c);
+		bool fine = held(f, c) || connection_write(c);
 		fine = fine && (f->deaf || !(fds[i].revents & ~POLLOUT) || connection_read(f, c));
-		if (fine && !f->hold)
+		if (fine && !held(f, c))
 			fine = connection_write(c);
 		if (!fine)
 			connection_close(c);
@@ -338,7 +354,7 @@ fake_thread(void *context)
 	while (!f->stop) {
 		for (int i = 0; i < CONNECTIONS_MAX; i++)
 			fds[i] = (struct pollfd){ .fd = f->connections[i].fd,
-				.events = (f->deaf ? 0 : POLLIN) | (f->connections[i].out.used && !f->hold ? POLLOUT : 0) };
+				.events = (f->deaf ? 0 : POLLIN) | (f->connections[i].out.used && !held(f, &f->connections[i]) ? POLLOUT : 0) };
 		fds[CONNECTIONS_MAX] = (struct pollfd){ .fd = f->listener, .events = POLLIN };
 		fds[CONNECTIONS_MAX + 1] = (struct pollfd){ .fd = f->wake[0], .events = POLLIN };
 		pthread_mutex_unlock(&f->lock);

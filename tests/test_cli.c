@@ -120,6 +120,12 @@ the_wrong_port_of_the_right_server_is_named(void)
 	check_says(cli_err, "--listen");
 	cli_write("few.csv", "source,n,kind,sku,location,qty\np,1,receipt,A,L,1\n");
 	check_cli(3, "post few.csv --events 127.0.0.1:%u", cli_server.rpc);
+	check_cli(3, "post few.csv --events 127.0.0.1:%u", cli_server.push);
+	check_says(cli_err, "not one that acknowledges");
+	check_cli(3, "post few.csv --rpc --server 127.0.0.1:%u", cli_server.events);
+	check_says(cli_err, "speaks nanomsg");
+	check_cli(3, "--timeout 300ms post few.csv --rpc --server 127.0.0.1:%u", cli_server.http);
+	check_says(cli_err, "--listen");
 }
 
 static void

@@ -207,6 +207,34 @@ the_sender_says_what_listens_instead_of_a_gate(void)
 	check_equal(rig_end(&gate, SIGTERM), 0);
 }
 
+static void
+the_sender_notices_a_gate_that_is_gone(void)
+{
+	struct gate_process gate;
+	struct posting tally = { 0 };
+	struct why why = { "" };
+	uint8_t event[64];
+	const uint8_t *reply;
+	uint64_t number;
+	size_t n;
+	int got = 0;
+	check(rig_start(&gate, 1, 0));
+	uint16_t port = gate.ports[DOOR_EVENTS];
+	struct gate_post *p = post_open(port);
+	check(p);
+	gate_post_patience(p, 300);
+	check_equal(gate_post_send(p, 1, event, put_event(event, 1), &why), 1);
+	check(post_answer(p, &tally, 1000, 1)); /* it is there and holds the message, for a server that is away: no reason to give up */
+	check_equal(tally.answered, 0);
+	rig_end(&gate, SIGKILL);
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
+	while (got == 0 && clock_steady_ms() < end_ms)
+		got = gate_post_receive(p, 100, &number, &reply, &n, &why);
+	check_equal(got, -1);
+	check(strstr(why.text, "the gate is gone: nothing listens on") && strstr(why.text, "What became of 1 messages is unknown"));
+	gate_post_close(p);
+}
+
 static const struct check tests[] = {
 	CHECK(a_gate_that_is_killed_and_restarted_loses_nothing),
 	CHECK(sigterm_answers_what_is_in_flight_and_ends_with_0),
@@ -215,6 +243,7 @@ static const struct check tests[] = {
 	CHECK(the_port_file_is_written_when_ready),
 	CHECK(the_gate_ends_with_the_process_that_started_it),
 	CHECK(the_sender_says_what_listens_instead_of_a_gate),
+	CHECK(the_sender_notices_a_gate_that_is_gone),
 };
 
 int

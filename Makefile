@@ -110,7 +110,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload
+.PHONY: help test quick-test run demo bench-redis load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -201,10 +201,17 @@ prove-push: test-programs ## EVENTS=300000 pushed while the gate is killed: posi
 	@HOLDFAST_PUSH_EVENTS=$(EVENTS) $(B)/tests/test_push
 prove-real: test-programs ## the whole real data (HOLDFAST_DATA=folder) through the gate, against its oracle
 	@tests/test_real_data.sh whole
+DAYS ?= 90
+prove-store: test-programs ## three stores with spooling gates, DAYS=90 of real sales (HOLDFAST_DATA=folder), the server away 8 hours at a time, kills
+	@HOLDFAST_DAYS=$(DAYS) $(B)/tests/test_store_offline
+BACKLOG ?= 1000000
+LIVE ?= 5000
+prove-drain: all ## a store's BACKLOG=1000000 events delivered beside LIVE=5000 live events a second, judged
+	@$(B)/holdfast-drain $(BACKLOG) $(LIVE)
 SECONDS_EACH ?= 4
 prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
 	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
-prove: prove-kill prove-push prove-follower prove-real prove-hostile ## all of them
+prove: prove-kill prove-push prove-store prove-follower prove-real prove-hostile ## all of them
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan

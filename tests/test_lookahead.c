@@ -13,6 +13,7 @@
 #define STREAMS 2000
 
 static struct engine *engine;
+static size_t engine_bytes;
 static struct step_buffer out;
 static uint64_t seed;
 
@@ -35,14 +36,21 @@ rig_open(void)
 	struct engine_limits limits = { .cells_max = 1000, .skus_max = 1000, .locations_max = 16, .sources_max = 4, .channels_max = 4,
 		.groups_max = 2, .reservations_max = 1000, .extra_lines_max = 1000, .blobs_max = 1000, .quarantine_max = 4, .history_max = 1000,
 		.free_ids_max = 1000 };
-	size_t bytes = engine_memory_bytes(&limits);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	engine_bytes = engine_memory_bytes(&limits);
+	void *memory = mmap(NULL, engine_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		abort();
 	engine = engine_init(memory, &limits);
 	out.size = 4 * STEP_ROOM;
 	out.bytes = malloc(out.size);
 	engine_begin(engine, NOW_MS, &out);
+}
+
+static void
+rig_close(void)
+{
+	munmap(engine, engine_bytes);
+	free(out.bytes);
 }
 
 static void
@@ -126,6 +134,7 @@ a_read_is_cut_into_the_same_frames_as_one_by_one(void)
 		check_equal(many.at, one.at); /* a frame that is not whole is remembered as far as it was seen */
 		buffer_fini(&b);
 	}
+	rig_close();
 }
 
 static void
@@ -150,6 +159,7 @@ looking_ahead_changes_nothing(void)
 	engine_digest_state(engine, after);
 	check(before[0] == after[0] && before[1] == after[1]);
 	check_equal(engine_seq(engine), 5);
+	rig_close();
 }
 
 int

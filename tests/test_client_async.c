@@ -162,6 +162,38 @@ part_answer_and_close(struct requests *r)
 }
 
 static void
+part_take_two(struct requests *r)
+{
+	uint32_t number;
+	request_next(r, &number);
+	request_next(r, &number);
+}
+
+static void
+what_was_sent_goes_before_what_was_not(void)
+{
+	static const peer_part parts[] = { part_take_two, part_answer, NULL };
+	static const char *const words[] = { "a", "b", "c", "d" };
+	struct hf_async_options options = { .window_n = 2 };
+	struct scripted_peer p;
+	struct hf_event e;
+	notes_n = 0;
+	scripted_start(&p, parts);
+	struct hf *hf = opened(&p, &options);
+	check(hf != NULL);
+	for (int i = 0; i < 4; i++)
+		send_word(hf, "post", words[i], HOW());
+	for (int i = 0; i < 4; i++) {
+		check(await(hf, HF_ANSWER, &e));
+		check_equal(e.sent_n, i < 2 ? 2 : 1);
+	}
+	hf_close(hf);
+	scripted_stop(&p);
+	for (int i = 0; i < 4; i++)
+		check(notes[i][6] == words[i][0]);
+}
+
+static void
 answers_that_came_before_the_end_count(void)
 {
 	static const peer_part parts[] = { part_answer_and_close, NULL };
@@ -203,7 +235,7 @@ a_peer_that_closes_at_once_is_tried_again_and_told_once(void)
 static void
 a_silent_line_is_made_anew(void)
 {
-	static const peer_part parts[] = { part_silence, part_answer, NULL };
+	static const peer_part parts[] = { part_silence, part_answer, part_answer, part_answer, NULL }; /* a busy machine may be silent, too */
 	struct hf_async_options options = { .silence_ms = 50 };
 	struct scripted_peer p;
 	struct hf_event e;
@@ -214,7 +246,7 @@ a_silent_line_is_made_anew(void)
 	check(await(hf, HF_DISCONNECTED, &e));
 	check(strstr(e.failure->message, "does not answer within 50 ms") != NULL);
 	check(await(hf, HF_ANSWER, &e));
-	check(e.outcome == HF_OK && e.sent_n == 2);
+	check(e.outcome == HF_OK && e.sent_n >= 2);
 	hf_close(hf);
 	scripted_stop(&p);
 }
@@ -306,7 +338,7 @@ given_up_requests_keep_their_place_in_the_window(void)
 	struct hf *hf = opened(&p, &options);
 	check(hf != NULL);
 	for (int i = 0; i < 4; i++)
-		check(send_word(hf, "reserve", "x", HOW(.deadline_ms = 30)) != 0);
+		check(send_word(hf, "reserve", "x", HOW(.deadline_ms = i < 2 ? 30 : 90)) != 0);
 	for (int i = 0; i < 4; i++) {
 		check(await(hf, HF_ANSWER, &e));
 		check_equal(e.outcome, i < 2 ? HF_UNKNOWN : HF_FAILED);
@@ -675,6 +707,7 @@ the_headers_compile_as_cplusplus(void)
 static const struct check tests[] = {
 	CHECK(what_is_safe_is_sent_again_in_order_and_the_rest_is_unknown_at_once),
 	CHECK(the_caller_may_say_otherwise),
+	CHECK(what_was_sent_goes_before_what_was_not),
 	CHECK(answers_that_came_before_the_end_count),
 	CHECK(a_peer_that_closes_at_once_is_tried_again_and_told_once),
 	CHECK(a_silent_line_is_made_anew),

@@ -39,7 +39,7 @@ cmd_src := $(filter-out $(cmd_mains),$(wildcard cmd/*.c))
 test_mains := $(wildcard tests/test_*.c)
 tests_src := $(filter-out $(test_mains),$(wildcard tests/*.c))
 # A main in bench is a file whose name does not continue that of another one: retail_day.c is a main, retail_day_x.c a part.
-bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c)
+bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c)
 bench_mains := $(filter-out $(bench_parts),$(wildcard bench/*.c))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -78,6 +78,7 @@ $(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
+$(B)/holdfast-micro: $(call obj,$(wildcard bench/micro_*.c))
 # What a program outside needs, and no more.
 $(examples): $(B)/examples/%: $(B)/include/holdfast/examples/%.o $(B)/libholdfast.a
 	@mkdir -p $(@D)

@@ -39,7 +39,7 @@ cmd_src := $(filter-out $(cmd_mains),$(wildcard cmd/*.c))
 test_mains := $(wildcard tests/test_*.c)
 tests_src := $(filter-out $(test_mains),$(wildcard tests/*.c))
 # A main in bench is a file whose name does not continue that of another one: retail_day.c is a main, retail_day_x.c a part.
-bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c)
+bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c bench/scale_*.c)
 bench_mains := $(filter-out $(bench_parts),$(wildcard bench/*.c))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -79,6 +79,7 @@ $(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
 $(B)/holdfast-micro: $(call obj,$(wildcard bench/micro_*.c))
+$(B)/holdfast-scale: $(call obj,$(wildcard bench/scale_*.c))
 # What a program outside needs, and no more.
 $(examples): $(B)/examples/%: $(B)/include/holdfast/examples/%.o $(B)/libholdfast.a
 	@mkdir -p $(@D)
@@ -111,7 +112,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain
+.PHONY: help test quick-test run demo bench-redis load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain bench-scale bench-image bench-soak
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -133,6 +134,15 @@ demo: packages ## a retail day, a SIGKILL in the middle, a recount; DATA=file.cs
 
 load: all ## load a running server (LOAD="--server 127.0.0.1:7400 --connections 50 --in-flight 128 --seconds 10")
 	@$(B)/holdfast-load $(LOAD)
+CELLS ?= 10000 1000000 10000000 100000000
+bench-scale: all ## memory, rate, restart and image at CELLS="10000 1000000 10000000 100000000"; SECONDS=10 of load; 24 GB, half an hour
+	@bench/scale.sh sizes $(B) $(or $(SECONDS),10) $(CELLS)
+bench-image: all ## latency of a durable reserve with and without the image being written: ROUNDS=3, SECONDS=10 each
+	@bench/scale.sh image $(B) $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS)) $(or $(SECONDS),10)
+SOAK_S ?= 1200
+SOAK_RATE ?= 200000
+bench-soak: all ## SOAK_S=1200 seconds of SOAK_RATE=200000 commands a second that close what they open: does anything grow?
+	@bench/scale.sh soak $(B) $(SOAK_S) $(SOAK_RATE)
 bench-redis: all ## durable reserves a second beside redis-server, in turn, same client (installs redis-server)
 	@bench/peers.sh $(B)
 

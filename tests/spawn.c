@@ -116,6 +116,12 @@ say_log(const struct server *s, const char *what, struct why *why)
 	snprintf(why->text, sizeof why->text, "holdfastd %s: %s", what, tail);
 }
 
+static int64_t
+patience_ms(const struct server *s)
+{
+	return s->patience_ms > 0 ? s->patience_ms : SPAWN_PATIENCE_MS;
+}
+
 static int
 wait_ready(struct server *s, const char *port_file, struct why *why)
 {
@@ -129,7 +135,7 @@ wait_ready(struct server *s, const char *port_file, struct why *why)
 			say_log(s, "ended at its start", why);
 			return -1;
 		}
-		if (clock_steady_ms() - start > SPAWN_PATIENCE_MS) {
+		if (clock_steady_ms() - start > patience_ms(s)) {
 			server_kill(s);
 			say_log(s, "was not ready in time", why);
 			return -1;
@@ -207,7 +213,7 @@ server_stop(struct server *s)
 		info.si_pid = 0;
 		if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == s->pid)
 			break;
-		if (clock_steady_ms() - start > SPAWN_PATIENCE_MS) {
+		if (clock_steady_ms() - start > patience_ms(s)) {
 			server_kill(s);
 			return -1;
 		}

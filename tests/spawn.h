@@ -20,6 +20,7 @@ struct server {
 	char folder[256]; /* holds data/ and the port file; removed by server_remove() */
 	uint16_t rpc, events, push, feed, http; /* 0: not offered */
 	int64_t ready_ms; /* from the start of the program to its port file */
+	int64_t patience_ms; /* instead of SPAWN_PATIENCE_MS; 0: that */
 };
 
 /* Full path of a program that is built beside this one ("holdfastd"). */

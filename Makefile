@@ -112,7 +112,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-redis load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain bench-scale bench-image bench-soak
+.PHONY: help test quick-test run demo bench-peers load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain bench-scale bench-image bench-soak
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -143,8 +143,10 @@ SOAK_S ?= 1200
 SOAK_RATE ?= 200000
 bench-soak: all ## SOAK_S=1200 seconds of SOAK_RATE=200000 commands a second that close what they open: does anything grow?
 	@bench/scale.sh soak $(B) $(SOAK_S) $(SOAK_RATE)
-bench-redis: all ## durable reserves a second beside redis-server, in turn, same client (installs redis-server)
-	@bench/peers.sh $(B)
+bench-peers: ROUNDS := 3
+bench-peers: SECONDS := 5
+bench-peers: all ## beside Redis, PostgreSQL, Tarantool: ROUNDS=3 of SECONDS=5 for each; writes bench/RESULTS.md (INTO=folder: there instead)
+	@bench/peers.sh --build $(B) --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(INTO),--into $(INTO))
 
 # ---- manual, completion, install ---------------------------------------------------------------------------------
 # Pages and completion come out of the tables of options that the programs read.

@@ -1,12 +1,11 @@
 /*
- * load.c: loads a server with durable reserves of one unit each and says how many a second it took and how long they waited.
+ * load.c: loads a server with durable reserves of one unit each, or with reads, and says how many a second it took and how long they waited.
  * One thread, one epoll; each connection keeps a fixed number of requests in flight (a closed loop), so that the client costs
  * as little as possible of the processors that it shares with the server. It sends a new request for each answer.
  */
 #include "bench/histogram.h"
 #include "bench/load.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -24,7 +23,6 @@
 #define CONNECTIONS_MAX 4096
 #define IN_FLIGHT_MAX 65536
 #define READ_BYTES (256 << 10)
-#define WARM_SECONDS 1.0
 #define SILENCE_MS 10000
 #define CODES_MAX 8
 
@@ -49,6 +47,7 @@ struct load {
 	struct connection *connections;
 	int epoll;
 	uint64_t next_id, random;
+	char (*sku_digits)[8]; /* of every SKU, ready to be copied */
 	bool measuring;
 	uint64_t answers, granted;
 	struct refusals refused[CODES_MAX];
@@ -81,16 +80,20 @@ count_refusal(struct load *l, struct bytes code)
 static void
 report(const struct load *l, double seconds)
 {
-	double rate = (double)l->answers / seconds, p50 = histogram_ms(&l->waited, .5), p99 = histogram_ms(&l->waited, .99);
+	double rate = (double)l->granted / seconds, p50 = histogram_ms(&l->waited, .5), p99 = histogram_ms(&l->waited, .99);
 	uint64_t refused = l->answers - l->granted;
 	if (l->options.brief) {
 		printf("%.0f %.3f %.3f %llu\n", rate, p50, p99, (unsigned long long)refused);
 		return;
 	}
-	printf("%s: %u connections x %u in flight, %s, %.1f s\n", l->protocol->name, l->options.connections, l->options.in_flight,
+	printf("%s: %u connections x %u in flight, %s, %.1f s\n", l->protocol->server, l->options.connections, l->options.in_flight,
 	    l->options.hot ? "one hot SKU" : "SKUs at random", seconds);
-	printf("  %.0f reserves/s, p50 %.3f ms, p99 %.3f ms; %llu granted, %llu refused", rate, p50, p99, (unsigned long long)l->granted,
-	    (unsigned long long)refused);
+	if (l->options.read_cells)
+		printf("  %.0f reads/s of %u cells, p50 %.3f ms, p99 %.3f ms; %llu answered", rate, l->options.read_cells, p50, p99,
+		    (unsigned long long)l->granted);
+	else
+		printf("  %.0f reserves/s, p50 %.3f ms, p99 %.3f ms; %llu granted", rate, p50, p99, (unsigned long long)l->granted);
+	printf(", %llu refused", (unsigned long long)refused);
 	for (int i = 0; i < CODES_MAX && l->refused[i].n > 0; i++)
 		printf("%s%s %llu", i ? ", " : " (", l->refused[i].code, (unsigned long long)l->refused[i].n);
 	puts(l->refused[0].n ? ")" : "");
@@ -99,17 +102,25 @@ report(const struct load *l, double seconds)
 /* ---- connections ---- */
 
 static void
+patch_id(uint8_t *to, uint64_t v)
+{
+	for (int i = ID_DIGITS - 1; i >= 0; i--, v >>= 4)
+		to[i] = (uint8_t)"0123456789abcdef"[v & 15];
+}
+
+static void
 put_request(struct load *l, struct connection *c, uint32_t slot)
 {
 	struct request *r = &l->request;
-	l->random ^= l->random << 13, l->random ^= l->random >> 7, l->random ^= l->random << 17;
-	uint64_t sku = l->options.hot ? 0 : (l->random >> 32) * l->options.cells >> 32;
-	patch_digits(r->bytes + r->id_at, ID_DIGITS, l->next_id++, 16);
-	patch_digits(r->bytes + r->sku_at, SKU_DIGITS, sku, 10);
-	if (r->msgid_at) {
-		uint32_t number = __builtin_bswap32(slot);
-		memcpy(r->bytes + r->msgid_at, &number, sizeof number);
+	for (uint32_t i = 0; i < r->skus_n; i++) {
+		l->random ^= l->random << 13, l->random ^= l->random >> 7, l->random ^= l->random << 17;
+		uint64_t sku = l->options.hot ? 0 : (l->random >> 32) * l->options.cells >> 32;
+		memcpy(r->bytes + r->sku_at[i], l->sku_digits[sku], SKU_DIGITS);
 	}
+	if (r->id_at)
+		patch_id(r->bytes + r->id_at, l->next_id++);
+	if (r->msgid_at)
+		put_big_endian(r->bytes + r->msgid_at, slot);
 	memcpy(c->out + c->out_used, r->bytes, r->n);
 	c->out_used += r->n;
 }
@@ -194,11 +205,11 @@ read_in(struct load *l, struct connection *c)
 static void
 open_one(struct load *l, struct connection *c)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(l->options.port) };
+	struct why why;
 	int on = 1;
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (inet_pton(AF_INET, l->options.host, &a.sin_addr) != 1 || connect(c->fd, (struct sockaddr *)&a, sizeof a) != 0)
-		die("cannot connect");
+	c->fd = wire_connect(&l->options, &why);
+	if (c->fd < 0 || (l->protocol->greet && l->protocol->greet(&l->options, c->fd, &why) != 0))
+		die(why.text);
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	c->in = malloc(READ_BYTES);
@@ -246,19 +257,24 @@ run(struct load *l, double seconds)
 }
 
 static const struct option long_options[] = {
-	{ "server", 1, NULL, 's' }, { "redis", 1, NULL, 'r' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' },
-	{ "seconds", 1, NULL, 't' }, { "cells", 1, NULL, 'n' }, { "ttl-ms", 1, NULL, 'l' }, { "hot", 0, NULL, 'h' },
+	{ "holdfast", 1, NULL, 's' }, { "server", 1, NULL, 's' }, { "redis", 1, NULL, 's' }, { "tarantool", 1, NULL, 's' },
+	{ "postgres", 1, NULL, 's' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' }, { "seconds", 1, NULL, 't' },
+	{ "warm", 1, NULL, 'w' }, { "cells", 1, NULL, 'n' }, { "ttl-ms", 1, NULL, 'l' }, { "hot", 0, NULL, 'h' }, { "read", 1, NULL, 'R' },
 	{ "brief", 0, NULL, 'b' }, { NULL, 0, NULL, 0 },
 };
+
+static const struct protocol *const protocols[] = { &load_holdfast_reserve, &load_holdfast_read, &load_redis_reserve, &load_redis_read,
+	&load_tarantool_reserve, &load_postgres_reserve };
 
 static _Noreturn void
 usage(void)
 {
-	fputs("usage: holdfast-load --server HOST:PORT | --redis HOST:PORT   (HOST in numbers)\n"
+	fputs("usage: holdfast-load --server HOST:PORT   (HOST in numbers), or a peer: --redis, --tarantool, --postgres HOST:PORT\n"
 	    "  --connections N   50     --in-flight N  128, on each\n"
-	    "  --seconds S       10     after one second that does not count\n"
+	    "  --seconds S       10     after --warm S (1), which do not count\n"
 	    "  --cells N         10000  SKUs at one location, chosen at random; --hot: all on one\n"
 	    "  --ttl-ms N        900000 time to live of a hold\n"
+	    "  --read N                 reads of N cells (1 to 100) instead of reserves (Holdfast, Redis)\n"
 	    "  --brief           prints only: rate, p50 ms, p99 ms, refused\n", stderr);
 	exit(2);
 }
@@ -272,41 +288,68 @@ parse_address(struct load_options *o, const char *text)
 	o->port = (uint16_t)port;
 }
 
-static void
+/* The name of the server, as its option says it. */
+static const char *
 parse(int argc, char **argv, struct load_options *o)
 {
-	int c;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+	const char *server = NULL;
+	int c, index;
+	while ((c = getopt_long(argc, argv, "", long_options, &index)) != -1)
 		switch (c) {
-		case 's': parse_address(o, optarg); break;
-		case 'r': parse_address(o, optarg); o->redis = true; break;
+		case 's': parse_address(o, optarg); server = long_options[index].name; break;
 		case 'c': o->connections = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'i': o->in_flight = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 't': o->seconds = atof(optarg); break;
+		case 'w': o->warm_seconds = atof(optarg); break;
 		case 'n': o->cells = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'l': o->ttl_ms = strtoll(optarg, NULL, 10); break;
 		case 'h': o->hot = true; break;
+		case 'R': o->read_cells = (uint32_t)strtoul(optarg, NULL, 10); if (o->read_cells == 0) usage(); break;
 		case 'b': o->brief = true; break;
 		default: usage();
 		}
-	if (o->port == 0 || o->connections == 0 || o->connections > CONNECTIONS_MAX || o->in_flight == 0 || o->in_flight > IN_FLIGHT_MAX ||
-	    o->cells == 0 || o->cells > CELLS_MAX || o->seconds <= 0 || o->ttl_ms <= 0)
+	if (!server || o->connections == 0 || o->connections > CONNECTIONS_MAX || o->in_flight == 0 || o->in_flight > IN_FLIGHT_MAX ||
+	    o->cells == 0 || o->cells > CELLS_MAX || o->seconds <= 0 || o->warm_seconds < 0 || o->ttl_ms <= 0 || o->read_cells > READ_CELLS_MAX)
 		usage();
+	return strcmp(server, "server") == 0 ? "holdfast" : server;
+}
+
+static const struct protocol *
+protocol_find(const char *server, bool reads)
+{
+	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+		if (strcmp(protocols[i]->server, server) == 0 && protocols[i]->reads == reads)
+			return protocols[i];
+	die("that work is not written for that server");
+}
+
+static void
+number_skus(struct load *l)
+{
+	char digits[16];
+	l->sku_digits = malloc(l->options.cells * sizeof *l->sku_digits);
+	if (!l->sku_digits)
+		die("no memory");
+	for (uint32_t i = 0; i < l->options.cells; i++) {
+		snprintf(digits, sizeof digits, "%0*u", SKU_DIGITS, i);
+		memcpy(l->sku_digits[i], digits, sizeof l->sku_digits[i]);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	static struct load l = { .options = { .connections = 50, .in_flight = 128, .cells = 10000, .seconds = 10, .ttl_ms = 900000 } };
+	static struct load l = { .options = { .connections = 50, .in_flight = 128, .cells = 10000, .seconds = 10, .warm_seconds = 1, .ttl_ms = 900000 } };
 	struct why why;
-	parse(argc, argv, &l.options);
-	l.protocol = l.options.redis ? &protocol_redis : &protocol_holdfast;
+	const char *server = parse(argc, argv, &l.options);
+	l.protocol = protocol_find(server, l.options.read_cells > 0);
 	l.random = (uint64_t)clock_steady_ns() | 1;
 	l.next_id = (uint64_t)clock_wall_ms() << 22; /* ids of another run do not meet these */
+	number_skus(&l);
 	if (l.protocol->prepare(&l.options, &l.request, &why) != 0)
 		die(why.text);
 	start_all(&l);
-	run(&l, WARM_SECONDS);
+	run(&l, l.options.warm_seconds);
 	l.measuring = true;
 	int64_t start = clock_steady_ns();
 	run(&l, l.options.seconds);

@@ -1,90 +1,97 @@
 #!/bin/bash
-# peers.sh [BUILD]: durable reserves a second of Holdfast beside Redis, in turn, by the same client (bench/METHOD.md).
-#   ROUNDS=3 SECONDS_EACH=10 CELLS=10000   more or less of it
+# peers.sh [--rounds N] [--seconds S] [--rows "NAME ..."] [--build FOLDER] [--into FOLDER]: Holdfast beside Redis, PostgreSQL and Tarantool,
+# in turn, by the same client (bench/METHOD.md says how and why). The rows are those of peers_rows.txt.
+# Writes its section of bench/RESULTS.md, its table in README.md, and the chart bench/peers.svg; with --into FOLDER all that goes there instead.
+# Ctrl-C ends the server and the client that run, removes their folder, and writes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=${1:-build}
-rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-10} cells=${CELLS:-10000}
-command -v redis-server >/dev/null || .ci/packages redis-server
+build=build rounds=3 seconds=5 only= into=
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--build | --rounds | --seconds | --into) declare "${1#--}=${2:?}" ;;
+	--rows) only=${2:?} ;;
+	*) sed -n 's/^# //; 2,5p' "$0" >&2; exit 2 ;;
+	esac
+	shift 2
+done
+.ci/packages redis-server postgresql-15 tarantool gnuplot-nox
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-peers.XXXXXX")
-server=
+chmod 711 "$work" # PostgreSQL's user has to get to its folder
+client=
+. bench/peers_servers.sh
 finish() {
-	[[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true
-	wait 2>/dev/null || true
+	[[ -z $client ]] || { kill -KILL "$client"; wait "$client"; } 2>/dev/null || true
+	stop
 	rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# A port that nobody listens on now. Taken by somebody else in between, the start fails and says so.
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
+# measured COMMAND...: its only line of output, in $figures. In the background, so that a signal is heard at once.
+measured() {
+	"$@" >"$work/figures" 2>"$work/complaint" </dev/null &
+	client=$!
+	wait "$client" || { client=; echo >&2; cat "$work/complaint" >&2; tail -5 "$work/log" >&2; exit 1; }
+	client=
+	figures=$(<"$work/figures")
 }
 
-# until_true WHAT COMMAND...: waits up to 30 s.
-until_true() {
-	local what=$1
-	shift
-	for _ in {1..1500}; do "$@" 2>/dev/null && return; sleep 0.02; done
-	echo "peers: $what did not start; its log:" >&2
-	tail -5 "$work/log" >&2
-	exit 1
-}
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
+trim() { sed -E 's/^ +//; s/ +$//' <<<"$1"; }
 
-stop_server() {
-	kill "$server"
-	wait "$server" || true
-	server=
-	rm -rf "$work/data"
-}
-
-# run SERVER IN_FLIGHT: a fresh server on a fresh folder, one load; appends "rate p50 p99 refused" to SERVER.IN_FLIGHT.
+# run ROW KIND ARGUMENTS...: a fresh server on a fresh folder, one load; a line of results: round, row, kind, rate, p50, p99, refused.
 run() {
-	local who=$1 in_flight=$2 port
-	mkdir "$work/data"
-	if [[ $who == redis ]]; then
-		port=$(free_port)
-		redis-server --port "$port" --bind 127.0.0.1 --dir "$work/data" --appendonly yes --appendfsync always --save '' >"$work/log" 2>&1 &
-		server=$!
-		until_true redis-server listens "$port"
-		set -- --redis "127.0.0.1:$port"
-	else
-		rm -f "$work/ports"
-		"$build/holdfastd" --data "$work/data" --listen 127.0.0.1:0 --port-file "$work/ports" --gate off --http off \
-			--reservations-max 16000000 --journal-bytes-max 64G >"$work/log" 2>&1 &
-		server=$!
-		until_true holdfastd test -e "$work/ports"
-		set -- --server "127.0.0.1:$(sed -n 's/^rpc=//p' "$work/ports")"
-	fi
-	"$build/holdfast-load" "$@" --connections 50 --in-flight "$in_flight" --seconds "$seconds" --cells "$cells" --brief >>"$work/$who.$in_flight"
-	stop_server
+	local row=$1 kind=$2
+	shift 2
+	room=4000000 # its default; a full pipeline wants more
+	[[ "$*" != *"--in-flight 128"* ]] || room=20000000
+	start "$kind"
+	measured "$build/holdfast-load" "--${kind%%_*}" "127.0.0.1:$port" "$@" --connections 50 --seconds "$seconds" --brief
+	stop
+	echo "$round $row $kind $figures" >>"$work/results"
+	done_n=$((done_n + 1))
+	printf 'round %d of %d  %-6s %-16s %12s/s   (%d of %d runs)\n' "$round" "$rounds" "$row" "$kind" "${figures%% *}" "$done_n" "$all_n" >&2
 }
 
-# median FILE COLUMN
-median() { awk -v c="$2" '{ print $c }' "$1" | sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+mapfile -t rows < <(grep -vE '^#|^$' bench/peers_rows.txt | while IFS='|' read -r name rest; do
+	name=$(trim "$name")
+	[[ -n $only && " $only " != *" $name "* ]] || echo "$name|$rest"
+done)
+all_n=0 done_n=0
+for line in "${rows[@]}"; do set -- ${line##*|}; all_n=$((all_n + $# * rounds)); done
 
-echo "durable reserves of one unit, 50 connections, $cells SKUs, $rounds rounds of $seconds s each, servers in turn"
-echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), Linux $(uname -r); $(redis-server --version | grep -oE 'v=[0-9.]+' | sed 's/v=/Redis /'), appendfsync always"
+begun=$(date '+%Y-%m-%d %H:%M')
 for ((round = 1; round <= rounds; round++)); do
-	for in_flight in 1 128; do
-		run redis "$in_flight"
-		run holdfast "$in_flight"
-	done
-	printf '\rround %d of %d done ' "$round" "$rounds" >&2
-done
-echo >&2
-printf '%-10s %-10s %14s %10s %10s %10s %10s\n' 'in flight' server reserves/s 'p50 ms' 'p99 ms' refused 'x Redis'
-for in_flight in 1 128; do
-	base=$(median "$work/redis.$in_flight" 1)
-	for who in redis holdfast; do
-		file=$work/$who.$in_flight
-		rate=$(median "$file" 1)
-		printf '%-10s %-10s %14.0f %10s %10s %10.0f %10s\n' "$in_flight" "$who" "$rate" "$(median "$file" 2)" "$(median "$file" 3)" \
-			"$(median "$file" 4)" "$(awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.2f", a / b }')"
+	for line in "${rows[@]}"; do
+		IFS='|' read -r name _ arguments _ _ _ _ kinds <<<"$line"
+		# Every other round the other way round, so that nobody always comes behind the same neighbour.
+		((round % 2)) || kinds=$(tr ' ' '\n' <<<"$kinds" | tac | tr '\n' ' ')
+		for kind in $kinds; do
+			run "$name" "$kind" $arguments
+		done
 	done
 done
+
+{
+	echo "Run of $begun: $rounds rounds of $seconds s each; medians."
+	echo
+	echo "Machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r), $(findmnt -no FSTYPE -T "$work"); clients on the same processors."
+	echo "Holdfast $(git describe --always --dirty 2>/dev/null || "$build/holdfastd" --version), $(redis-server --version | grep -oE 'v=[0-9.]+' | sed 's/v=/Redis /'), $("$postgres_bin/postgres" --version | sed 's/ (Debian.*//; s/postgres (PostgreSQL)/PostgreSQL/'), $(tarantool --version | head -1 | cut -d- -f1)."
+} >"$work/head"
+awk -f bench/peers_report.awk bench/peers_rows.txt "$work/results" >"$work/tables"
+cat "$work/head" "$work/tables"
+
+# replace_section FILE NAME FROM: what stands between the two marks of that name becomes the file FROM.
+replace_section() {
+	awk -v begin="<!-- $2: begin -->" -v end="<!-- $2: end -->" -v from="$3" '
+		$0 == end { skipping = 0 }
+		!skipping { print }
+		$0 == begin { skipping = 1; while ((getline line < from) > 0) print line }' "$1" >"$work/section" && cp "$work/section" "$1"
+}
+if [[ -n $into ]]; then
+	mkdir -p "$into"
+	cp "$work/results" "$work/head" "$work/tables" "$into"
+else
+	cat "$work/head" "$work/tables" >"$work/page"
+	replace_section bench/RESULTS.md peers "$work/page"
+fi

@@ -17,7 +17,7 @@ static const char events_default[] = "127.0.0.1:7401", push_default[] = "127.0.0
 
 const struct gate_option gate_option_rows[] = {
 	TEXT("server", "HOST:PORT", server, "127.0.0.1:7400", "the holdfastd to post to; it may be away, messages wait"),
-	TEXT("events", "HOST:PORT", events, events_default, "nanomsg REP: stock events, each answered when durable; port 0: choose one"),
+	TEXT("events", "HOST:PORT", events, events_default, "nanomsg REP: stock events, each answered when durable; port 0: choose one; 'off': only the feed"),
 	TEXT("push", "HOST:PORT", push, push_default, "nanomsg PULL: stock events, fire and forget; 'off' for none"),
 	TEXT("feed", "HOST:PORT", feed, feed_default, "nanomsg PUB: every change of stock; 'off' for none"),
 	TEXT("spool", "DIR", spool, NULL, "keep events there until the server has them: each is answered 'queued' when durable"),
@@ -25,8 +25,9 @@ const struct gate_option gate_option_rows[] = {
 	NUMBER("drain-rate", "EVENTS", drain_rate, 0, 100000000, "100000", "events a second out of the spool; 0: no bound"),
 	TEXT("port-file", "FILE", port_file, NULL, "gets name=port, a line each, when ready"),
 	NUMBER("port-file-fd", "N", port_fd, 0, 65535, NULL, "write the same to this open descriptor, and close it"),
+	NUMBER("life-fd", "N", life_fd, 0, 65535, NULL, "write a letter to it when a process of this gate ends (g, f) or is back (G, F)"),
 	FLAG("die-with-parent", die_with_parent, "stop when the process that started this one ends"),
-	FLAG("no-guardian", no_guardian, "one process only: somebody else starts it again when it dies (systemd)"),
+	FLAG("no-guardian", no_guardian, "one process for all its doors: somebody else starts it again when it dies"),
 	FLAG("help", help, "this page"),
 	FLAG("version", version, "the version"),
 	{ NULL, NULL, GATE_OPTION_FLAG, 0, 0, 0, NULL, NULL },
@@ -36,7 +37,7 @@ const char gate_options_about[] = "takes stock events over nanomsg, posts them t
 
 const char gate_options_more[] =
     "With another --events than the default, --push and --feed are off unless they are given, or chosen too when its port is 0.\n"
-    "It runs as two processes: a guardian, and the gate itself, which is started again on the same ports when it dies.\n"
+    "It runs as three processes: a guardian, the gate itself and the feed, which are started again on the same ports when they die.\n"
     "SIGTERM: takes nothing more, answers what is in flight (5 s at most), exits 0. SIGUSR1: prints the counters.\n"
     "exit: 0 stopped as asked, 1 could not start or go on (a line says why), 2 wrong usage\n";
 
@@ -83,15 +84,20 @@ option_set(struct gate_options *o, const struct gate_option *row, const char *va
 }
 
 /* Two gates on one machine must not meet at the default ports. */
-static void
-doors_settle(struct gate_options *o)
+static int
+doors_settle(struct gate_options *o, struct why *why)
 {
 	const char *colon = strrchr(o->events, ':');
 	const char *otherwise = colon && strcmp(colon, ":0") == 0 ? "127.0.0.1:0" : "off";
+	bool feed_only = strcmp(o->events, "off") == 0;
 	if (strcmp(o->events, events_default) == 0)
-		return;
+		return 0;
 	o->push = o->push == push_default ? otherwise : o->push;
-	o->feed = o->feed == feed_default ? otherwise : o->feed;
+	o->feed = o->feed == feed_default && !feed_only ? otherwise : o->feed;
+	if (!feed_only || (strcmp(o->push, "off") == 0 && strcmp(o->feed, "off") != 0 && !o->spool))
+		return 0;
+	snprintf(why->text, sizeof why->text, "--events off leaves only the feed: no --push, no --spool, and --feed not off");
+	return -1;
 }
 
 int
@@ -99,7 +105,7 @@ gate_options_read(struct gate_options *o, int argc, char **argv, struct why *why
 {
 	struct option table[OPTIONS_MAX] = { { 0 } };
 	int n = 0, got;
-	*o = (struct gate_options){ .port_fd = -1 };
+	*o = (struct gate_options){ .port_fd = -1, .life_fd = -1 };
 	for (const struct gate_option *row = gate_option_rows; row->name; row++, n++) {
 		ensure(n < OPTIONS_MAX - 1);
 		table[n] = (struct option){ row->name, row->arg ? required_argument : no_argument, NULL, n + 1 };
@@ -120,8 +126,7 @@ gate_options_read(struct gate_options *o, int argc, char **argv, struct why *why
 		snprintf(why->text, sizeof why->text, "'%.200s' is no option; --help lists them", argv[optind]);
 		return -1;
 	}
-	doors_settle(o);
-	return 0;
+	return doors_settle(o, why);
 }
 
 void

@@ -14,7 +14,7 @@
 struct gate_options {
 	const char *server, *events, *push, *feed; /* push, feed: a gate on another port than the default has none unless asked */
 	const char *port_file; /* NULL: none */
-	int64_t port_fd; /* -1: none */
+	int64_t port_fd, life_fd; /* -1: none */
 	const char *spool; /* NULL: none */
 	int64_t spool_bytes_max, drain_rate;
 	bool die_with_parent, no_guardian;

@@ -1,9 +1,10 @@
-/* holdfast-gate.c: the gate's main: port file, guardian or none. The options are in cmd/gate_options.c, the work in net/gate.c. */
+/* holdfast-gate.c: the gate's main: port file, guardian or none, which process has which doors. The options are in cmd/gate_options.c, the work in net/gate.c. */
 #include "cmd/gate_options.h"
 #include "net/gate.h"
 #include "net/gate_guardian.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,12 +57,25 @@ ports_say(const struct gate_options *o, const char *lines)
 	return written ? 0 : -1;
 }
 
-/* ---- the gate ---- */
+/* ---- the processes ---- */
+
+/* Who has which doors: what anybody can do to the feed stays with the feed. */
+static const struct part {
+	const char *name, letters[3]; /* --life-fd: ended, there again */
+	bool doors[DOOR_COUNT];
+} parts[] = {
+	{ "the gate", "gG", { [DOOR_EVENTS] = true, [DOOR_PUSH] = true } },
+	{ "the feed", "fF", { [DOOR_FEED] = true } },
+};
+#define PARTS (sizeof parts / sizeof parts[0])
+_Static_assert(PARTS <= GUARDIAN_WORKERS_MAX, "a worker for each part");
 
 struct program {
 	struct gate_options options;
 	char doors[DOOR_COUNT][GATE_ADDRESS_TEXT_BYTES + 200]; /* as asked for; after the first start with the ports in force, or off */
 	struct guardian guardian;
+	const struct part *workers[PARTS]; /* the guardian's, in its order */
+	struct feed_counters *feed_counters; /* shared by all workers */
 };
 
 /* name=port, a line for each open door. */
@@ -76,19 +90,11 @@ ports_write(const struct gate *gate, char *lines, size_t size)
 
 /* said: where the guardian waits for the ports; -1: there is none. */
 static int
-work(void *context, int said)
+gate_live(struct program *p, const struct gate_setup *setup, int said)
 {
-	struct program *p = context;
-	struct gate_setup setup = { .server = p->options.server, .spool = p->options.spool,
-		.spool_bytes_max = (uint64_t)p->options.spool_bytes_max, .drain_rate = (uint64_t)p->options.drain_rate, .say = say,
-		.restarts = p->guardian.restarts };
 	char lines[GUARDIAN_LINES_BYTES] = "";
 	struct why why;
-	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
-		setup.doors[door] = p->doors[door];
-	if (said >= 0 && p->options.port_fd >= 0)
-		close((int)p->options.port_fd); /* the guardian's */
-	struct gate *gate = gate_open(&setup, &why);
+	struct gate *gate = gate_open(setup, &why);
 	if (!gate) {
 		say(why.text);
 		return 1;
@@ -106,7 +112,48 @@ work(void *context, int said)
 	return result ? 1 : 0;
 }
 
-/* The first gate is there: later ones get its ports, and whoever asked is told. */
+static struct gate_setup
+setup_of(const struct program *p)
+{
+	struct gate_setup setup = { .server = p->options.server, .spool = p->options.spool,
+		.spool_bytes_max = (uint64_t)p->options.spool_bytes_max, .drain_rate = (uint64_t)p->options.drain_rate, .say = say,
+		.feed_counters = p->feed_counters };
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		setup.doors[door] = p->doors[door];
+	return setup;
+}
+
+/* A worker's life: the doors of its part. */
+static int
+work(void *context, int worker, int said)
+{
+	struct program *p = context;
+	const struct part *part = p->workers[worker];
+	struct gate_setup setup = setup_of(p);
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		if (!part->doors[door])
+			setup.doors[door] = "off";
+	setup.restarts = p->guardian.restarts[worker];
+	if (part->doors[DOOR_FEED]) {
+		setup.spool = NULL;
+		feed_counter_set(&p->feed_counters->feed_restarts, setup.restarts);
+	}
+	if (p->options.port_fd >= 0)
+		close((int)p->options.port_fd); /* the guardian's; that of --life-fd stays open, so that it closes when all have ended */
+	return gate_live(p, &setup, said);
+}
+
+/* A pipe that nobody empties gets no more letters: the guardian never waits. */
+static void
+changed(void *context, int worker, bool up)
+{
+	const struct program *p = context;
+	struct pollfd life = { .fd = (int)p->options.life_fd, .events = POLLOUT };
+	if (life.fd >= 0 && poll(&life, 1, 0) == 1 && (life.revents & POLLOUT) && write(life.fd, &p->workers[worker]->letters[up], 1) != 1)
+		fprintf(stderr, "holdfast-gate: nobody reads from descriptor %d: %s\n", life.fd, strerror(errno));
+}
+
+/* The first workers are there: later ones get their ports, and whoever asked is told. */
 static int
 ready(void *context, const char *lines)
 {
@@ -123,12 +170,34 @@ ready(void *context, const char *lines)
 	return ports_say(&p->options, lines);
 }
 
+/* A worker for each part that has an open door. */
+static int
+guarded(struct program *p)
+{
+	p->guardian = (struct guardian){ .work = work, .ready = ready, .changed = changed, .say = say, .context = p };
+	p->feed_counters = feed_counters_new();
+	if (!p->feed_counters) {
+		fprintf(stderr, "holdfast-gate: no memory for what the feed counts: %s\n", strerror(errno));
+		return 1;
+	}
+	for (size_t i = 0; i < PARTS; i++) {
+		bool any = false;
+		for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+			any = any || (parts[i].doors[door] && strcmp(p->doors[door], "off") != 0);
+		if (!any)
+			continue;
+		p->workers[p->guardian.workers_n] = &parts[i];
+		p->guardian.names[p->guardian.workers_n++] = parts[i].name;
+	}
+	return gate_guardian_run(&p->guardian);
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct program p;
 	struct why why;
-	setvbuf(stderr, NULL, _IOLBF, 0); /* two processes say whole lines */
+	setvbuf(stderr, NULL, _IOLBF, 0); /* several processes say whole lines */
 	if (gate_options_read(&p.options, argc, argv, &why) < 0) {
 		say(why.text);
 		return EXIT_USAGE;
@@ -144,8 +213,9 @@ main(int argc, char **argv)
 	if (p.options.die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	signal(SIGPIPE, SIG_IGN);
-	if (p.options.no_guardian)
-		return work(&p, -1);
-	p.guardian = (struct guardian){ .work = work, .ready = ready, .say = say, .context = &p };
-	return gate_guardian_run(&p.guardian);
+	if (p.options.no_guardian) {
+		struct gate_setup setup = setup_of(&p);
+		return gate_live(&p, &setup, -1);
+	}
+	return guarded(&p);
 }

@@ -43,7 +43,7 @@ print_tables(const struct hf_value *tables)
 /* What stands in sentences above, and is left out of the list of counters. */
 static const char *const in_sentences[] = { "position", "durable", "image_position", "copy_position", "image_commits", "image_failures",
 	"journal_bytes", "journal_low", "journal_failed", "batches", "append_us_last", "append_us_max", "connections", "connections_opened",
-	"connections_refused", "gate_up", "gate_starts", "bytes_in", "bytes_out", "frames", "refused" };
+	"connections_refused", "gate_up", "gate_starts", "gate_feed_up", "gate_feed_starts", "bytes_in", "bytes_out", "frames", "refused" };
 
 static void
 print_sentences(const struct hf_value *h)
@@ -59,7 +59,8 @@ print_sentences(const struct hf_value *h)
 	printf("requests     %s, %s of them refused; %s in, ", words_count(a, figure(h, "frames")), words_count(b, figure(h, "refused")),
 	    words_bytes(c, figure(h, "bytes_in")));
 	printf("%s out\n", words_bytes(a, figure(h, "bytes_out")));
-	printf("gate         %s\n", figure(h, "gate_up") ? "up" : figure(h, "gate_starts") ? "down" : "none is started by this server");
+	printf("gate         %s%s\n", figure(h, "gate_up") ? "up" : figure(h, "gate_starts") ? "down" : "none is started by this server",
+	    figure(h, "gate_feed_starts") == 0 ? "" : figure(h, "gate_feed_up") ? ", its feed up" : ", its feed down");
 }
 
 static void
@@ -81,6 +82,7 @@ static const struct {
 	{ "journal_low", 0, "the disk is nearly full: new holds are refused until there is room" },
 	{ "image_failures", 0, "the image could not be written %s times: the journal grows until it can; see the server's log" },
 	{ "gate_starts", 1, "the gate was started %s times: it dies; see the server's log" },
+	{ "gate_feed_starts", 1, "the change feed was started %s times: it dies, as when a subscriber talks; see the server's log" },
 	{ "connections_refused", 0, "%s connections were closed at once: --connections-max is reached" },
 	{ "accept_pauses", 0, "%s times no connection could be taken: descriptors (ulimit -n) or memory run out" },
 	{ "memory_closed", 0, "%s connections were closed because buffers reached their bound" },

@@ -26,6 +26,7 @@ struct gate {
 	int64_t stop_ms; /* stopping: at the latest then */
 	void (*say)(const char *line);
 	struct gate_counters counters; /* those as of now are filled in by gate_count() */
+	struct feed_counters feed_counters; /* when no other process is told them */
 };
 
 /* ---- signals ---- */
@@ -72,6 +73,13 @@ gate_done(const struct gate *g, int64_t now_ms)
 	return g->stopping && g->spool ? true : g->stopping && (g->queue.unanswered == 0 || now_ms >= g->stop_ms || g->server.line.state != LINE_UP);
 }
 
+/* Else it only has the feed, and the server need not hear of it. */
+static bool
+gate_posts(const struct gate *g)
+{
+	return g->doors[DOOR_EVENTS].socket >= 0;
+}
+
 /* How many are ready; 0 also when a signal came in between; -1: errno. */
 static int
 gate_wait(struct gate *g, struct pollfd fds[POLL_COUNT])
@@ -82,7 +90,10 @@ gate_wait(struct gate *g, struct pollfd fds[POLL_COUNT])
 	fds[POLL_EVENTS] = (struct pollfd){ .fd = listen ? g->doors[DOOR_EVENTS].fd : -1, .events = POLLIN };
 	fds[POLL_PUSH] = (struct pollfd){ .fd = listen ? g->doors[DOOR_PUSH].fd : -1, .events = POLLIN };
 	fds[POLL_SERVER] = (struct pollfd){ 0 };
-	fds[POLL_SERVER].fd = gate_server_poll(&g->server, now_ms, &fds[POLL_SERVER].events, &until_ms);
+	fds[POLL_SERVER].fd = -1;
+	until_ms = INT64_MAX;
+	if (gate_posts(g))
+		fds[POLL_SERVER].fd = gate_server_poll(&g->server, now_ms, &fds[POLL_SERVER].events, &until_ms);
 	fds[POLL_FEED] = (struct pollfd){ 0 };
 	fds[POLL_FEED].fd = gate_feed_poll(&g->feed, &fds[POLL_FEED].events, &feed_ms);
 	until_ms = feed_ms < until_ms ? feed_ms : until_ms;
@@ -124,7 +135,8 @@ gate_run(struct gate *g, struct why *why)
 			return -1;
 		}
 		int64_t now_ms = clock_steady_ms();
-		gate_server_step(&g->server, fds[POLL_SERVER].revents, now_ms);
+		if (gate_posts(g))
+			gate_server_step(&g->server, fds[POLL_SERVER].revents, now_ms);
 		gate_feed_step(&g->feed, fds[POLL_FEED].revents, now_ms);
 		if (fds[POLL_SIGNALS].revents)
 			gate_signals(g, now_ms);
@@ -145,7 +157,7 @@ static int
 door_open(struct gate *g, enum gate_door door, const char *text, struct why *why)
 {
 	struct gate_address address;
-	if (strcmp(text, "off") == 0 && door != DOOR_EVENTS)
+	if (strcmp(text, "off") == 0)
 		return 0;
 	return gate_address_read(text, &address, why) < 0 ? -1 : gate_socket_open(&g->doors[door], door, &address, why);
 }
@@ -180,9 +192,9 @@ gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
 		return -1;
 	}
 	g->intake = (struct gate_intake){ .queue = &g->queue, .events = &g->doors[DOOR_EVENTS], .push = &g->doors[DOOR_PUSH],
-		.counters = &g->counters };
+		.counters = &g->counters, .feed_counters = setup->feed_counters ? setup->feed_counters : &g->feed_counters };
 	gate_server_init(&g->server, &server, &g->queue, &g->counters);
-	gate_feed_init(&g->feed, &server, &g->doors[DOOR_FEED], &g->counters, setup->say);
+	gate_feed_init(&g->feed, &server, &g->doors[DOOR_FEED], g->intake.feed_counters, setup->say);
 	g->server.reply = gate_intake_reply;
 	g->server.context = &g->intake;
 	g->server.line.say = g->say = setup->say;

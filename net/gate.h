@@ -7,6 +7,8 @@
  * nothing is kept on disk: what a gate had not answered when it died, its clients send again. With one (gate_spool.h) a message is answered
  * when it is durable there.
  *
+ * The change feed (gate_feed.h) is in the same process or, better, in one of its own: a gate with no other door, which posts nothing.
+ *
  * One thread, one poll(). One gate in a process: it takes the signals SIGTERM and SIGINT (stop) and SIGUSR1 (say the counters).
  */
 #ifndef HOLDFAST_NET_GATE_H
@@ -19,7 +21,7 @@
 
 struct gate;
 
-/* Addresses as gate_address_read() reads them; a door may be "off", the one for events may not. */
+/* Addresses as gate_address_read() reads them, or "off". A gate without the door for events has no other but the feed's. */
 struct gate_setup {
 	const char *server;
 	const char *doors[DOOR_COUNT];
@@ -27,6 +29,7 @@ struct gate_setup {
 	uint64_t spool_bytes_max, drain_rate;
 	void (*say)(const char *line); /* lines for people, without line end */
 	uint64_t restarts; /* by a guardian so far: counted, that is all */
+	struct feed_counters *feed_counters; /* where the feed counts, whichever process has it; NULL: this one */
 };
 
 /*

@@ -2,6 +2,7 @@
 #include "net/gate_counters.h"
 
 #include <inttypes.h>
+#include <sys/mman.h>
 
 static const struct row {
 	const char *name;
@@ -52,4 +53,19 @@ gate_counters_map(const struct gate_counters *c, uint8_t map[GATE_COUNTERS_MAP_B
 			*at++ = (uint8_t)(v >> shift);
 	}
 	return (size_t)(at - map);
+}
+
+struct feed_counters *
+feed_counters_new(void)
+{
+	void *at = mmap(NULL, sizeof(struct feed_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void
+feed_counters_read(struct feed_counters *from, struct gate_counters *to)
+{
+#define X(name) to->name = atomic_load_explicit(&from->name, memory_order_relaxed);
+	FEED_COUNTERS(X)
+#undef X
 }

@@ -1,12 +1,13 @@
 /*
  * gate_counters.h: what a gate counts, each once, in one list: SIGUSR1's line and the answer to `ask: "status"` read it.
- * Plain numbers of one thread; the parts of the gate share one struct.
+ * Plain numbers of one thread; the parts of the gate share one struct. What the feed counts is apart, for it may be another process.
  */
 #ifndef HOLDFAST_NET_GATE_COUNTERS_H
 #define HOLDFAST_NET_GATE_COUNTERS_H
 
 #include "core/base.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* In the order they are shown. The last ones are as of now, all others only grow. */
@@ -46,6 +47,7 @@
 	X(spool_bytes_max, "the most they may be; 0: no spool") \
 	X(spool_refused_bytes, "bytes of the file `refused`") \
 	X(restarts, "times the guardian started the gate again") \
+	X(feed_restarts, "times it started the feed again") \
 	X(pid, "the gate's process") \
 	X(server_up, "1: connected to the server") \
 	X(in_flight, "messages not answered now, of both doors") \
@@ -56,6 +58,34 @@ struct gate_counters {
 	GATE_COUNTERS(X)
 #undef X
 };
+
+/*
+ * The feed's, written by the process that has the feed and by no other, read by the one that is asked. Each stands for itself: relaxed,
+ * a value of a moment ago is as good.
+ */
+#define FEED_COUNTERS(X) X(feed_published) X(feed_watches) X(feed_gone) X(feed_refused) X(feed_subscribers) X(feed_seq) X(feed_restarts)
+
+struct feed_counters {
+#define X(name) _Atomic uint64_t name;
+	FEED_COUNTERS(X)
+#undef X
+};
+
+static inline void
+feed_counter_set(_Atomic uint64_t *counter, uint64_t value)
+{
+	atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+static inline void
+feed_counter_add(_Atomic uint64_t *counter)
+{
+	feed_counter_set(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1);
+}
+
+/* Memory that later forks share, zeros; never given back. NULL: errno. */
+struct feed_counters *feed_counters_new(void);
+void feed_counters_read(struct feed_counters *, struct gate_counters *to);
 
 #define GATE_COUNTERS_LINE_BYTES 2560
 

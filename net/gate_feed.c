@@ -16,13 +16,15 @@
 #define ITEM_MEMBERS 7 /* [seq, sku, location, ats, was, on_hand, threshold] */
 
 void
-gate_feed_init(struct gate_feed *f, const struct gate_address *server, const struct gate_socket *door, struct gate_counters *counters,
+gate_feed_init(struct gate_feed *f, const struct gate_address *server, const struct gate_socket *door, struct feed_counters *counters,
     void (*say)(const char *))
 {
 	memset(f, 0, sizeof *f);
 	gate_line_init(&f->line, server, "server, for the feed", FEED_MESSAGE_BYTES_MAX);
 	f->door = door;
 	f->counters = counters;
+	feed_counter_set(&counters->feed_subscribers, 0); /* of a feed before this one, perhaps, which died */
+	feed_counter_set(&counters->feed_seq, 0);
 	f->say = say;
 }
 
@@ -70,7 +72,7 @@ feed_ask_watch(struct gate_feed *f, int64_t now_ms)
 		request[n++] = (uint8_t)(f->since >> i);
 	f->state = FEED_ASKED;
 	f->line.heard_ms = now_ms;
-	f->counters->feed_watches++;
+	feed_counter_add(&f->counters->feed_watches);
 	feed_say(f, request, n, now_ms);
 }
 
@@ -111,10 +113,10 @@ watch_refused(struct gate_feed *f, const struct frame_reply *reply)
 		    "left out; subscribers catch up by scan", f->since, (int)reply->code.n, (const char *)reply->code.at);
 		f->say(line);
 		f->has_since = false;
-		f->counters->feed_gone++;
+		feed_counter_add(&f->counters->feed_gone);
 		return "the history is gone";
 	}
-	f->counters->feed_refused++;
+	feed_counter_add(&f->counters->feed_refused);
 	if (!f->told) {
 		snprintf(line, sizeof line, "feed: the server cannot be watched: %.*s: %.*s; trying again until it can", (int)reply->code.n,
 		    (const char *)reply->code.at, (int)(reply->message.n < 100 ? reply->message.n : 100), (const char *)reply->message.at);
@@ -165,7 +167,7 @@ item_publish(struct gate_feed *f, struct reader *r, uint64_t *seq)
 	const struct raw_part parts[] = { { sku.at, sku.n }, { "", 1 }, { from, (size_t)(r->at - from) } };
 	raw_send(f->door->socket, NULL, parts, 3);
 	*seq = (uint64_t)n;
-	f->counters->feed_published++;
+	feed_counter_add(&f->counters->feed_published);
 	return true;
 }
 
@@ -228,7 +230,7 @@ static void
 feed_look(struct gate_feed *f, int64_t now_ms)
 {
 	int subscribers = raw_connections(f->door->socket);
-	f->counters->feed_subscribers = (uint64_t)subscribers;
+	feed_counter_set(&f->counters->feed_subscribers, (uint64_t)subscribers);
 	f->look_ms = now_ms + FEED_LOOK_MS;
 	if (subscribers == 0) {
 		f->since = f->has_position ? f->position : f->since;
@@ -275,5 +277,5 @@ gate_feed_step(struct gate_feed *f, short revents, int64_t now_ms)
 	}
 	if (now_ms >= f->look_ms)
 		feed_look(f, now_ms);
-	f->counters->feed_seq = f->state == FEED_WATCHING ? f->since : 0;
+	feed_counter_set(&f->counters->feed_seq, f->state == FEED_WATCHING ? f->since : 0);
 }

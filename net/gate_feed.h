@@ -30,7 +30,7 @@ enum feed_state { FEED_RESTING, FEED_ASKED, FEED_WATCHING };
 struct gate_feed {
 	struct gate_line line;
 	const struct gate_socket *door; /* closed: no feed at all */
-	struct gate_counters *counters;
+	struct feed_counters *counters;
 	void (*say)(const char *line);
 	enum feed_state state;
 	bool has_since, has_position, asked_position;
@@ -41,7 +41,7 @@ struct gate_feed {
 	bool told; /* that the server refuses to be watched: once until it works */
 };
 
-void gate_feed_init(struct gate_feed *, const struct gate_address *server, const struct gate_socket *door, struct gate_counters *,
+void gate_feed_init(struct gate_feed *, const struct gate_address *server, const struct gate_socket *door, struct feed_counters *,
     void (*say)(const char *));
 void gate_feed_fini(struct gate_feed *);
 

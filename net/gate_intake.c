@@ -281,6 +281,7 @@ gate_intake_count(const struct gate_intake *in, struct gate_counters *counters)
 	*counters = *in->counters;
 	counters->in_flight = in->queue->unanswered;
 	counters->in_flight_bytes = in->queue->bytes;
+	feed_counters_read(in->feed_counters, counters);
 	if (in->spool)
 		gate_spool_count(in->spool, counters);
 }

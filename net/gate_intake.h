@@ -27,6 +27,7 @@ struct gate_intake {
 	struct gate_socket *events, *push; /* push: may be closed */
 	struct gate_spool *spool; /* NULL: messages are posted as they are */
 	struct gate_counters *counters;
+	struct feed_counters *feed_counters; /* perhaps of another process */
 	bool was_up; /* the server, when it was last looked at */
 	bool push_first; /* which door goes first next time: the last free places of the queue are for both */
 };

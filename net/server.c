@@ -138,8 +138,10 @@ server_figures(void *context, figure_fn *each, void *to)
 	const struct admission *j = s->loops[0].judges;
 	each(to, "holds_shut", "1: a queue is too old, new holds are refused", false,
 	    j[0].state == ADMISSION_REFUSING || j[1].state == ADMISSION_REFUSING || j[2].state == ADMISSION_REFUSING);
-	each(to, "gate_up", "1: the gate takes events", false, supervisor_up(s->gate));
-	each(to, "gate_starts", "times the gate was started", true, supervisor_starts(s->gate));
+	each(to, "gate_up", "1: the gate takes events", false, supervisor_up(s->gate, SUPERVISOR_PART_GATE));
+	each(to, "gate_starts", "times the gate was started", true, supervisor_starts(s->gate, SUPERVISOR_PART_GATE));
+	each(to, "gate_feed_up", "1: the gate's change feed takes subscribers", false, supervisor_up(s->gate, SUPERVISOR_PART_FEED));
+	each(to, "gate_feed_starts", "times the gate's change feed was started", true, supervisor_starts(s->gate, SUPERVISOR_PART_FEED));
 	each(to, "gate_port_events", "port of the gate's REP socket; 0: none", false, s->ports.events);
 	each(to, "gate_port_push", "port of the gate's PULL socket; 0: none", false, s->ports.push);
 	each(to, "gate_port_feed", "port of the gate's PUB socket; 0: none", false, s->ports.feed);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PORT_FD 3 /* where the gate finds the pipe for its port */
-#define LIFE_FD 4 /* inherited and never used: its other end closes when the gate ends, however it ends */
+#define LIFE_FD 4 /* its guardian tells of its processes; the other end closes when all of them have ended, however they end */
 
 extern char **environ;
 
@@ -29,7 +29,10 @@ struct supervisor {
 	char lines[128]; /* what it said of its ports so far */
 	size_t lines_n;
 	int64_t started_ms, pause_ms;
-	uint64_t starts;
+	struct {
+		uint64_t starts;
+		bool up;
+	} parts[SUPERVISOR_PARTS];
 	bool up, stopping;
 	void (*ended)(void *context); /* stopping */
 };
@@ -101,16 +104,30 @@ supervisor_stop(struct supervisor *s, void (*ended)(void *))
 	s->pause_event = loop_after(s->loop, GATE_END_MS_MAX, stop_took_too_long, s);
 }
 
-/* The life pipe has an end: the process is gone, or as good as gone. */
+/* ---- its life ---- */
+
+/* A letter for each process that ended or is there again (--life-fd). */
 static void
-gate_ended(int fd, short what, void *arg)
+life_letter(struct supervisor *s, char letter)
 {
-	struct supervisor *s = arg;
+	static const char ended[SUPERVISOR_PARTS] = "gf", again[SUPERVISOR_PARTS] = "GF";
+	for (int i = 0; i < SUPERVISOR_PARTS; i++) {
+		s->parts[i].up = (s->parts[i].up || letter == again[i]) && letter != ended[i];
+		s->parts[i].starts += letter == again[i];
+	}
+}
+
+/* The life pipe has an end: the processes are gone, or as good as gone. */
+static void
+gate_ended(struct supervisor *s)
+{
 	int status = 0;
 	kill(s->pid, SIGKILL); /* it may only have closed its descriptors; SUP1 */
 	waitpid(s->pid, &status, 0);
 	s->pid = 0;
 	watches_end(s);
+	for (int i = 0; i < SUPERVISOR_PARTS; i++)
+		s->parts[i].up = false;
 	if (s->stopping) {
 		s->up = false;
 		stop_ended(s);
@@ -122,6 +139,20 @@ gate_ended(int fd, short what, void *arg)
 		fprintf(stderr, "holdfastd: the gate was ended by signal %d; it is started again\n", WTERMSIG(status));
 	start_later(s);
 }
+
+static void
+life_said(int fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+	char letters[64];
+	ssize_t n = read(fd, letters, sizeof letters);
+	for (ssize_t i = 0; i < n; i++)
+		life_letter(s, letters[i]);
+	if (n <= 0)
+		gate_ended(s);
+}
+
+/* ---- its ports ---- */
 
 static const char *const door_names[SUPERVISOR_DOORS] = { "events", "push", "feed" };
 
@@ -166,6 +197,8 @@ ports_said(int fd, short what, void *arg)
 	loop_unwatch(s->port_event);
 	s->port_event = NULL;
 	s->up = ports_take(s);
+	s->parts[SUPERVISOR_PART_GATE].up = s->up;
+	s->parts[SUPERVISOR_PART_FEED].up = s->up && !s->setup.doors[SUPERVISOR_FEED].off;
 	if (!s->up || s->told)
 		return;
 	s->told = true;
@@ -176,7 +209,7 @@ ports_said(int fd, short what, void *arg)
 static int
 gate_spawn(struct supervisor *s, int port_end, int life_end)
 {
-	char doors[SUPERVISOR_DOORS][96], fd_text[8];
+	char doors[SUPERVISOR_DOORS][96], fd_text[8], life_text[8];
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	sigset_t none, defaults;
@@ -186,8 +219,9 @@ gate_spawn(struct supervisor *s, int port_end, int life_end)
 		    s->setup.doors[i].port);
 	}
 	snprintf(fd_text, sizeof fd_text, "%d", PORT_FD);
+	snprintf(life_text, sizeof life_text, "%d", LIFE_FD);
 	char *argv[] = { s->program, "--server", s->server, "--events", doors[SUPERVISOR_EVENTS], "--push", doors[SUPERVISOR_PUSH],
-		"--feed", doors[SUPERVISOR_FEED], "--port-file-fd", fd_text, "--die-with-parent", "--no-guardian", NULL };
+		"--feed", doors[SUPERVISOR_FEED], "--port-file-fd", fd_text, "--life-fd", life_text, "--die-with-parent", NULL };
 	sigemptyset(&none);
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGTERM);
@@ -233,7 +267,8 @@ static void
 gate_start(struct supervisor *s)
 {
 	int port[2], life[2];
-	s->starts++;
+	s->parts[SUPERVISOR_PART_GATE].starts++;
+	s->parts[SUPERVISOR_PART_FEED].starts += !s->setup.doors[SUPERVISOR_FEED].off;
 	s->started_ms = clock_steady_ms();
 	s->lines_n = 0;
 	if (pipe_high(port) < 0) {
@@ -253,7 +288,7 @@ gate_start(struct supervisor *s)
 	s->life_fd = life[0];
 	if (spawned == 0) {
 		s->port_event = loop_watch(s->loop, s->port_fd, ports_said, s);
-		s->life_event = loop_watch(s->loop, s->life_fd, gate_ended, s);
+		s->life_event = loop_watch(s->loop, s->life_fd, life_said, s);
 		if (s->port_event && s->life_event)
 			return;
 		kill(s->pid, SIGKILL);
@@ -287,15 +322,15 @@ supervisor_open(struct loop *loop, const struct supervisor_setup *setup, struct 
 }
 
 uint64_t
-supervisor_starts(const struct supervisor *s)
+supervisor_starts(const struct supervisor *s, enum supervisor_part part)
 {
-	return s ? s->starts : 0;
+	return s ? s->parts[part].starts : 0;
 }
 
 bool
-supervisor_up(const struct supervisor *s)
+supervisor_up(const struct supervisor *s, enum supervisor_part part)
 {
-	return s && s->up;
+	return s && s->parts[part].up;
 }
 
 void

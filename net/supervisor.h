@@ -1,6 +1,7 @@
 /*
  * supervisor.h: starts holdfast-gate and keeps one running: it says its ports over a pipe; when it ends it is started again, after a
- * pause that doubles while it keeps dying young; with the server it is asked to end, then made to.
+ * pause that doubles while it keeps dying young; with the server it is asked to end, then made to. A gate is a guardian and two
+ * processes with doors, which it starts again by itself; over a second pipe it tells of each.
  *
  *      down ──start──▶ starting ──ports──▶ up ──ended──▶ down (waits) ...
  *
@@ -19,6 +20,9 @@
 #define GATE_PAUSE_MS_FAILED_MAX 10000 /* of one that did not */
 #define GATE_YOUNG_MS            10000 /* a gate that lived longer is started again after the shortest pause */
 #define GATE_END_MS_MAX          6000 /* after SIGTERM; then SIGKILL */
+
+/* The gate's processes that have doors: stock events, pushed or not, and the feed. */
+enum supervisor_part { SUPERVISOR_PART_GATE, SUPERVISOR_PART_FEED, SUPERVISOR_PARTS };
 
 /* The gate's doors; the names are those of its options and of its lines when it says its ports. */
 enum supervisor_door { SUPERVISOR_EVENTS, SUPERVISOR_PUSH, SUPERVISOR_FEED, SUPERVISOR_DOORS };
@@ -40,8 +44,9 @@ struct supervisor_setup {
 
 /* Copies the setup. NULL: why. A gate that cannot be started is no error here: it is tried again, and counted. */
 struct supervisor *supervisor_open(struct loop *, const struct supervisor_setup *, struct why *);
-uint64_t supervisor_starts(const struct supervisor *);
-bool supervisor_up(const struct supervisor *);
+/* NULL: none is started here: 0 and false, as of a part all of whose doors are off. */
+uint64_t supervisor_starts(const struct supervisor *, enum supervisor_part);
+bool supervisor_up(const struct supervisor *, enum supervisor_part);
 /*
  * Asks the gate to end: it answers what it has in flight, for which the server must go on meanwhile. ended is called when it has, or
  * when it took too long (then close kills it).

@@ -87,10 +87,12 @@ void bytes_hungry(struct buffer *, enum door, unsigned);
 
 /* ---- a look at the server ---- */
 
+#define LOOK_GATES_N 2 /* the processes with doors that a gate has */
+
 struct look {
-	pid_t server, gate; /* gate 0: none now */
+	pid_t server, gates_now[LOOK_GATES_N]; /* 0: gone */
 	uint64_t server_bytes_max, gate_bytes_max; /* resident, the most seen */
-	unsigned gates; /* how many different gates were seen */
+	unsigned gates, gates_first; /* how many different processes of gates were seen; at the first look */
 };
 
 void look_init(struct look *, const struct server *);
@@ -98,6 +100,8 @@ void look_init(struct look *, const struct server *);
 bool look_now(struct look *);
 uint64_t process_bytes(pid_t);
 unsigned process_descriptors(pid_t);
-pid_t process_gate(pid_t server); /* its child; 0: none */
+pid_t process_gate(pid_t server); /* its child, the gate's guardian; 0: none */
+/* The living ones. */
+unsigned process_children(pid_t parent, pid_t *children, unsigned most);
 
 #endif

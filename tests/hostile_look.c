@@ -52,18 +52,48 @@ is_living_child(pid_t pid, pid_t parent)
 	return after && sscanf(after + 1, " %c %d", &state, &of) == 2 && of == parent && state != 'Z';
 }
 
+unsigned
+process_children(pid_t parent, pid_t *children, unsigned most)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc");
+	if (!d)
+		return 0;
+	for (struct dirent *e; n < most && (e = readdir(d)) != NULL;)
+		if (isdigit((unsigned char)e->d_name[0]) && is_living_child(atoi(e->d_name), parent))
+			children[n++] = atoi(e->d_name);
+	closedir(d);
+	return n;
+}
+
 pid_t
 process_gate(pid_t server)
 {
 	pid_t found = 0;
-	DIR *d = opendir("/proc");
-	if (!d)
-		return 0;
-	for (struct dirent *e; !found && (e = readdir(d)) != NULL;)
-		if (isdigit((unsigned char)e->d_name[0]) && is_living_child(atoi(e->d_name), server))
-			found = atoi(e->d_name);
-	closedir(d);
-	return found;
+	return process_children(server, &found, 1) ? found : 0;
+}
+
+/* The processes of the gate; those that were not there before have been started meanwhile. */
+static void
+gates_find(struct look *l)
+{
+	pid_t guardian = process_gate(l->server), now[LOOK_GATES_N] = { 0 };
+	unsigned n = guardian ? process_children(guardian, now, LOOK_GATES_N) : 0;
+	for (unsigned i = 0; i < n; i++)
+		l->gates += now[i] != l->gates_now[0] && now[i] != l->gates_now[1];
+	memcpy(l->gates_now, now, sizeof now);
+}
+
+static void
+look_at_gates(struct look *l)
+{
+	uint64_t bytes = 0;
+	if (l->gates_now[0] == 0 || l->gates_now[1] == 0 || process_bytes(l->gates_now[0]) == 0 || process_bytes(l->gates_now[1]) == 0)
+		gates_find(l);
+	for (unsigned i = 0; i < LOOK_GATES_N; i++)
+		bytes += l->gates_now[i] ? process_bytes(l->gates_now[i]) : 0;
+	if (bytes > l->gate_bytes_max)
+		l->gate_bytes_max = bytes;
 }
 
 void
@@ -71,6 +101,7 @@ look_init(struct look *l, const struct server *s)
 {
 	*l = (struct look){ .server = s->pid };
 	look_now(l);
+	l->gates_first = l->gates;
 }
 
 bool
@@ -79,12 +110,6 @@ look_now(struct look *l)
 	uint64_t bytes = process_bytes(l->server);
 	if (bytes > l->server_bytes_max)
 		l->server_bytes_max = bytes;
-	if (!l->gate || process_bytes(l->gate) == 0) {
-		l->gate = process_gate(l->server);
-		l->gates += l->gate != 0;
-	}
-	bytes = l->gate ? process_bytes(l->gate) : 0;
-	if (bytes > l->gate_bytes_max)
-		l->gate_bytes_max = bytes;
+	look_at_gates(l);
 	return process_bytes(l->server) > 0;
 }

@@ -67,8 +67,9 @@ place clocks_are_only_in_clock 'core persist net' 'net/clock\.c' '(clock_gettime
 # image one between an opening anew and the readers of its snapshots.
 place threads_are_only_in_hosts 'core persist net' \
 	'net/(loop|host|server|thread|batcher|ring|feed)[a-z_]*\.[ch]|persist/(journal_private|image_lmdb)\.h' "${include}(pthread|threads|sys/eventfd)"
+# The gate's: the feed counts in memory that it shares with another process.
 place atomics_are_only_where_tables_and_positions_are_published 'core persist net cmd' \
-	'core/(cells|names|index|groups|state)\.[ch]|net/(ring|counters|batcher|host|server|loop|feed)[a-z_]*\.[ch]' \
+	'core/(cells|names|index|groups|state)\.[ch]|net/(ring|counters|batcher|host|server|loop|feed)[a-z_]*\.[ch]|net/gate_counters\.h' \
 	"(^|[^a-zA-Z_])_Atomic([^a-zA-Z_]|$)|${include}stdatomic"
 place nothing_below_net_prints 'core persist' 'none' '(^|[^a-zA-Z0-9_])(printf|puts|perror|fprintf|fputs|putchar)\('
 place core_includes_no_system_but_freestanding_headers 'core' 'none' \

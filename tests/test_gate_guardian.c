@@ -1,6 +1,6 @@
 /*
- * test_gate_guardian.c: a gate that dies is back on the same ports, whoever starts it again: the guardian of a gate started by hand, or
- * holdfastd; nothing that was acknowledged is lost. It is killed with SIGKILL, and with bytes that nanomsg aborts on.
+ * test_gate_guardian.c: a gate that dies is back on the same ports, started by hand or by holdfastd; nothing that was acknowledged is
+ * lost. It is killed with SIGKILL. Bytes that nanomsg aborts on, which anybody can send to the feed, end the feed and nothing else.
  */
 #define _GNU_SOURCE
 #include "tests/check.h"
@@ -15,6 +15,8 @@
 #include "tests/gate_rig.h"
 #include "tests/spawn.h"
 
+#include <holdfast/holdfast.h>
+
 #define KIND_PUB 32
 #define KIND_SUB 33
 #define KILLS 6
@@ -27,14 +29,31 @@ guarded_start(struct gate_process *gate, uint16_t server_port, const char *more)
 	return rig_start_guarded(gate, (const char *[]){ "--server", server, "--events", "127.0.0.1:0", more, NULL });
 }
 
-/* A subscriber that talks: nanomsg's PUB side asserts that none does. */
+/* Waits until the feed has been started again more than `before` times, as the gate tells it. How many times; -1: it was not. */
+static int64_t
+feed_another(uint16_t events_port, int64_t before)
+{
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS, n;
+	while ((n = rig_told(events_port, "feed_restarts")) <= before)
+		if (clock_steady_ms() >= end_ms)
+			return -1;
+	return n;
+}
+
+/* A subscriber that talks: nanomsg's PUB side asserts that none does. Waits for a feed that is not there yet. */
 static bool
 say_the_wrong_thing(uint16_t feed_port)
 {
-	int fd = till_open_as(feed_port, KIND_SUB, KIND_PUB, 0);
-	bool said = fd >= 0 && till_push(fd, "\x01", 1);
-	if (fd >= 0)
-		close(fd);
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
+	bool said = false;
+	while (!said && clock_steady_ms() < end_ms) {
+		int fd = till_open_as(feed_port, KIND_SUB, KIND_PUB, 0);
+		said = fd >= 0 && till_push(fd, "\x01", 1);
+		if (fd >= 0)
+			close(fd);
+		else
+			poll(NULL, 0, 2);
+	}
 	return said;
 }
 
@@ -66,8 +85,9 @@ a_worker_that_is_killed_is_back_on_its_ports_and_keeps_what_it_acknowledged(void
 	fake_stop(&fake);
 }
 
+/* The till's connection stands all the time: it is the same gate that answers it, with nothing sent again. */
 static void
-bytes_that_nanomsg_aborts_on_cost_a_restart_and_no_event(void)
+a_subscriber_that_talks_ends_the_feed_alone(void)
 {
 	struct fake_server fake;
 	struct gate_process gate;
@@ -77,19 +97,49 @@ bytes_that_nanomsg_aborts_on_cost_a_restart_and_no_event(void)
 	check(guarded_start(&gate, fake.port, NULL));
 	struct gate_post *p = post_open(gate.ports[DOOR_EVENTS]);
 	check(p);
-	int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0);
+	int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0), restarts = 0;
 	for (uint32_t round = 0; round < 4; round++) {
 		check(say_the_wrong_thing(gate.ports[DOOR_FEED]));
 		memset(&tally, 0, sizeof tally);
 		check(post_all(p, 1 + round * 500, 500, &tally, NULL, NULL));
-		check_equal(tally.other, 0);
-		pid = rig_another(gate.ports[DOOR_EVENTS], pid);
-		check(pid > 0);
+		check_equal(tally.applied, 500);
+		restarts = feed_another(gate.ports[DOOR_EVENTS], restarts);
+		check(restarts > 0);
 	}
 	gate_post_close(p);
+	check_equal(rig_told(gate.ports[DOOR_EVENTS], "pid"), pid);
+	check_equal(rig_told(gate.ports[DOOR_EVENTS], "restarts"), 0);
+	check_equal(rig_told(gate.ports[DOOR_EVENTS], "resent"), 0);
 	check_equal(fake_count(&fake).events, 2000);
-	check(rig_says(&gate, "signal 6; it is started again", said, sizeof said));
+	check(rig_says(&gate, "the feed was ended by signal 6; it is started again", said, sizeof said));
 	check_equal(rig_end(&gate, SIGTERM), 0);
+	fake_stop(&fake);
+}
+
+/* The options that leave one process: each has its doors and nothing else. */
+static void
+a_gate_without_a_feed_and_a_feed_without_a_gate(void)
+{
+	struct fake_server fake;
+	struct gate_process gate;
+	char said[1024], server[32];
+	check(fake_start(&fake));
+	check(guarded_start(&gate, fake.port, "--feed=off"));
+	check(gate.ports[DOOR_EVENTS] && gate.ports[DOOR_PUSH] && !gate.ports[DOOR_FEED]);
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	uint64_t connects = fake_count(&fake).connects;
+	snprintf(server, sizeof server, "127.0.0.1:%u", fake.port);
+	check(!rig_start_guarded(&gate, (const char *[]){ "--server", server, "--events", "off", "--feed", "127.0.0.1:0", NULL }));
+	check(gate.ports[DOOR_FEED] && !gate.ports[DOOR_PUSH]);
+	int fd = till_open_as(gate.ports[DOOR_FEED], KIND_SUB, KIND_PUB, 0);
+	check(fd >= 0);
+	check(fake_wait_watch(&fake));
+	check_equal(fake_count(&fake).connects, connects + 1); /* it does not post */
+	close(fd);
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	check(!rig_start_guarded(&gate, (const char *[]){ "--events", "off", "--feed", "off", NULL }));
+	check(rig_says(&gate, "leaves only the feed", said, sizeof said));
+	check_equal(rig_wait(&gate), 2);
 	fake_stop(&fake);
 }
 
@@ -156,9 +206,24 @@ a_first_start_that_fails_is_the_end_and_a_port_file_is_written_once(void)
 	check(rmdir(folder) == 0);
 }
 
-/* holdfastd's own gate: no guardian, the server starts it again. */
+/* A figure of the server's host, once it is what is wanted; else what it is after the patience. */
+static int64_t
+starts_told(uint16_t rpc, const char *name, int64_t wanted)
+{
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS, n = -1;
+	const struct hf_value *value;
+	struct hf_failure failure;
+	struct hf *hf = hf_connect("127.0.0.1", rpc, RIG_PATIENCE_MS, &failure);
+	while (hf && n != wanted && clock_steady_ms() < end_ms && (hf_begin(hf, "status"), hf_array(hf, 0), hf_call(hf, &value)) == HF_OK)
+		n = hf_int(hf_get(hf_get(value, "host"), name), -1);
+	if (hf)
+		hf_close(hf);
+	return n;
+}
+
+/* holdfastd's own gate: it is told of both processes, and starts the guardian again. */
 static void
-the_gate_of_a_server_is_back_after_the_same_bytes(void)
+the_gate_of_a_server_is_back_whichever_of_its_processes_dies(void)
 {
 	struct server server;
 	struct why why = { "" };
@@ -167,30 +232,39 @@ the_gate_of_a_server_is_back_after_the_same_bytes(void)
 	if (server_start(&server, (const char *[]){ "--cells-max", "1000", NULL }, &why) < 0)
 		printf("     %s\n", why.text);
 	check(server.events && server.push && server.feed);
-	int64_t pid = rig_another(server.events, 0);
+	int64_t pid = rig_another(server.events, 0), restarts = 0;
 	for (uint32_t i = 1; i <= KILLS; i++) {
 		int fd = till_open(server.events);
 		check(fd >= 0);
 		check(till_expect(fd, event, put_receipt(event, "pos", i), "applied"));
-		check(say_the_wrong_thing(server.feed));
 		close(fd);
-		pid = rig_another(server.events, pid);
-		check(pid > 0);
+		if (i % 2) {
+			check(say_the_wrong_thing(server.feed));
+			restarts = feed_another(server.events, restarts);
+			check(restarts > 0);
+		} else {
+			check(kill((pid_t)pid, SIGKILL) == 0);
+			pid = rig_another(server.events, pid);
+			check(pid > 0);
+		}
 	}
 	int fd = till_open(server.events);
 	check(till_expect(fd, event, put_receipt(event, "pos", KILLS), "duplicate"));
 	close(fd);
+	check_equal(starts_told(server.rpc, "gate_starts", 1 + KILLS / 2), 1 + KILLS / 2);
+	check_equal(starts_told(server.rpc, "gate_feed_starts", 1 + KILLS / 2), 1 + KILLS / 2);
 	check_equal(server_stop(&server), 0);
 	server_remove(&server);
 }
 
 static const struct check tests[] = {
 	CHECK(a_worker_that_is_killed_is_back_on_its_ports_and_keeps_what_it_acknowledged),
-	CHECK(bytes_that_nanomsg_aborts_on_cost_a_restart_and_no_event),
+	CHECK(a_subscriber_that_talks_ends_the_feed_alone),
+	CHECK(a_gate_without_a_feed_and_a_feed_without_a_gate),
 	CHECK(the_guardian_takes_its_worker_along),
 	CHECK(sigterm_through_the_guardian_answers_what_is_in_flight),
 	CHECK(a_first_start_that_fails_is_the_end_and_a_port_file_is_written_once),
-	CHECK(the_gate_of_a_server_is_back_after_the_same_bytes),
+	CHECK(the_gate_of_a_server_is_back_whichever_of_its_processes_dies),
 };
 
 int

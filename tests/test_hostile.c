@@ -195,7 +195,7 @@ row_show(const struct row *r, uint64_t bound)
 	    door_names[r->door], r->most, (unsigned long long)r->opened, (unsigned long long)r->ended, histogram_ms(&r->quiet, 0.99),
 	    histogram_ms(&r->loud, 0.99), ratio(&r->quiet, &r->loud), histogram_ms(&r->till_quiet, 0.99), histogram_ms(&r->till_loud, 0.99),
 	    ratio(&r->till_quiet, &r->till_loud), (double)r->look.server_bytes_max / 1048576, (double)r->look.gate_bytes_max / 1048576,
-	    r->look.gates - 1, good ? "" : r->back ? "OVER" : "DESCRIPTORS");
+	    r->look.gates - r->look.gates_first, good ? "" : r->back ? "OVER" : "DESCRIPTORS");
 	return good;
 }
 

@@ -193,7 +193,7 @@ journal_main(void *arg)
 int
 batcher_start(struct batcher *b, struct why *why)
 {
-	int failure = thread_start(&b->journal, journal_main, b);
+	int failure = thread_start(&b->journal, "journal", journal_main, b);
 	if (failure) {
 		snprintf(why->text, sizeof why->text, "the journal thread did not start: %s", strerror(failure));
 		return -1;

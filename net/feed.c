@@ -282,7 +282,7 @@ feed_join(struct feed *f, const struct loop *loop, uint32_t connections_max)
 int
 feed_start(struct feed *f, struct why *why)
 {
-	int failure = thread_start(&f->thread, feed_main, f);
+	int failure = thread_start(&f->thread, "feed", feed_main, f);
 	if (failure) {
 		snprintf(why->text, sizeof why->text, "the feed's thread did not start: %s", strerror(failure));
 		return -1;

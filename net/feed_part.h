@@ -6,8 +6,8 @@
 #include "net/feed.h"
 #include "net/feed_window.h"
 #include "net/loop.h"
-#include "net/thread.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /*

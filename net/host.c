@@ -166,7 +166,7 @@ checkpointer_start(struct host *h, struct why *why)
 	pthread_cond_init(&h->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
 	h->slots_seen = view_slots(h->engine); /* what recovery brought is no growth */
-	int failure = thread_start(&h->checkpointer, checkpointer_main, h);
+	int failure = thread_start(&h->checkpointer, "checkpointer", checkpointer_main, h);
 	if (failure) {
 		snprintf(why->text, sizeof why->text, "the checkpointer thread did not start: %s", strerror(failure));
 		return -1;

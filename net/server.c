@@ -446,7 +446,7 @@ threads_start(struct server *s)
 		return -1;
 	for (unsigned i = 1; i < s->loops_n; i++) {
 		atomic_fetch_add_explicit(&s->extra_alive, 1, memory_order_relaxed);
-		if (thread_start(&s->threads[s->threads_n + 1], extra_main, &s->loops[i])) {
+		if (thread_start(&s->threads[s->threads_n + 1], "loop", extra_main, &s->loops[i])) {
 			atomic_fetch_sub_explicit(&s->extra_alive, 1, memory_order_relaxed);
 			snprintf(s->why.text, sizeof s->why.text, "loop %u did not start", i);
 			return -1;

@@ -34,19 +34,22 @@ client_src := $(wildcard net/client*.c)
 server_src := $(filter-out $(gate_src) $(client_src),$(wildcard net/*.c))
 # The client stands on these files of the server side; they are in both archives.
 shared_src := $(wildcard net/scanner*.c net/buffer*.c net/codec*.c net/pack*.c net/value*.c net/clock*.c)
-cmd_mains := $(wildcard cmd/holdfastd.c cmd/holdfast.c cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c)
+cmd_mains := $(wildcard cmd/holdfastd.c cmd/holdfast.c cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c cmd/holdfast-bench.c)
 cmd_src := $(filter-out $(cmd_mains),$(wildcard cmd/*.c))
 test_mains := $(wildcard tests/test_*.c)
 tests_src := $(filter-out $(test_mains),$(wildcard tests/*.c))
 # A main in bench is a file whose name does not continue that of another one: retail_day.c is a main, retail_day_x.c a part.
 bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c bench/scale_*.c)
-bench_mains := $(filter-out $(bench_parts),$(wildcard bench/*.c))
+rehearse_src := $(wildcard bench/rehearse*.c)
+bench_mains := $(filter-out $(bench_parts) $(rehearse_src),$(wildcard bench/*.c))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
+# The rehearsal tool's parts, for its main and its test. It starts servers with tests/spawn.
+rehearse_archive := $(if $(rehearse_src),$(B)/librehearse.a)
 archives := $(if $(core_src),$(B)/libcore.a) $(if $(persist_src),$(B)/libpersist.a) $(if $(client_src),$(B)/libholdfast.a) \
 	$(if $(gate_src),$(B)/libgate.a) $(if $(server_src),$(B)/libserver.a) $(if $(cmd_src),$(B)/libcmd.a)
 programs := $(if $(wildcard cmd/holdfastd.c),$(B)/holdfastd) $(if $(wildcard cmd/holdfast.c),$(B)/holdfast) \
-	$(if $(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c),$(B)/holdfast-gate)
+	$(if $(wildcard cmd/holdfast-bench.c),$(B)/holdfast-bench) $(if $(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c),$(B)/holdfast-gate)
 examples := $(patsubst include/holdfast/%.c,$(B)/%,$(wildcard include/holdfast/examples/*.c))
 benches := $(patsubst bench/%.c,$(B)/holdfast-%,$(bench_mains))
 tests := $(patsubst tests/%.c,$(B)/tests/%,$(test_mains))
@@ -65,6 +68,7 @@ $(B)/libholdfast.a: $(call obj,$(client_src) $(shared_src))
 $(B)/libgate.a: $(call obj,$(gate_src))
 $(B)/libserver.a: $(call obj,$(server_src))
 $(B)/libcmd.a: $(call obj,$(cmd_src))
+$(B)/librehearse.a: $(call obj,$(rehearse_src))
 $(B)/libtests.a: $(call obj,$(tests_src))
 $(B)/%.a:
 	@rm -f $@
@@ -76,6 +80,8 @@ $(B)/holdfast: $(B)/cmd/holdfast.o $(archives)
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
 $(B)/holdfast-gate: $(call obj,$(wildcard cmd/holdfast-gate.c cmd/holdfast_gate.c cmd/gate.c)) $(archives)
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg
+$(B)/holdfast-bench: $(B)/cmd/holdfast-bench.o $(rehearse_archive) $(B)/libtests.a $(archives)
+	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
 $(B)/holdfast-micro: $(call obj,$(wildcard bench/micro_*.c))
@@ -86,7 +92,7 @@ $(examples): $(B)/examples/%: $(B)/include/holdfast/examples/%.o $(B)/libholdfas
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $^ -lmsgpackc -llmdb
 $(benches): $(B)/holdfast-%: $(B)/bench/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
-$(tests): $(B)/tests/%: $(B)/tests/%.o $(if $(tests_src),$(B)/libtests.a) $(archives)
+$(tests): $(B)/tests/%: $(B)/tests/%.o $(rehearse_archive) $(if $(tests_src),$(B)/libtests.a) $(archives)
 	$(call say,$(CC)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(group) $(LIBS) -lnanomsg -lm
 
 # Another compiler or other flags make everything anew: the stamp changes only when they do. (ccache changes nothing.) `force` must be

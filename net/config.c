@@ -1,5 +1,6 @@
 /* config.c: the table of options and the three ways into it. The contract is in config.h. */
 #include "net/config.h"
+#include "net/ini_text.h"
 #include "persist/disk.h"
 #include "net/listener.h"
 #include "net/batcher.h"
@@ -204,37 +205,11 @@ config_set(struct config *c, const char *name, const char *value, struct why *wh
 #define FILE_BYTES_MAX 65536
 
 struct reading {
+	struct ini_text text; /* first: inih's reader gets it */
 	struct config *config;
 	struct why why; /* of the first pair that was wrong */
-	const char *at; /* the next line */
-	int line, failed_line; /* from 1; 0: none */
-	bool too_long;
+	int failed_line; /* from 1; 0: none */
 };
-
-/*
- * One line for inih, which keeps at most num - 1 bytes of one: a longer one would come out as two, and one that begins with a space as
- * more of the value before it. So the space goes, comments go whole, and a line that is still too long ends the reading.
- */
-static char *
-file_line(char *to, int num, void *context)
-{
-	struct reading *r = context;
-	if (!*r->at || r->too_long)
-		return NULL;
-	size_t n = strcspn(r->at, "\n"), skip = strspn(r->at, " \t\r");
-	const char *line = r->at + (skip < n ? skip : n);
-	n -= (size_t)(line - r->at);
-	r->at = line + n + (line[n] == '\n');
-	r->line++;
-	if (n > 0 && (*line == '#' || *line == ';'))
-		n = 0;
-	r->too_long = n + 2 > (size_t)num;
-	if (r->too_long)
-		return NULL;
-	memcpy(to, line, n);
-	memcpy(to + n, "\n", 2);
-	return to;
-}
 
 static int
 file_pair(void *context, const char *section, const char *name, const char *value)
@@ -246,7 +221,7 @@ file_pair(void *context, const char *section, const char *name, const char *valu
 		snprintf(why.text, sizeof why.text, "there are no sections, but this is below '[%.100s]'", section);
 	if (!fine && !r->failed_line) {
 		r->why = why;
-		r->failed_line = r->line;
+		r->failed_line = r->text.line;
 	}
 	return fine;
 }
@@ -255,19 +230,19 @@ static int
 file_read(struct config *c, struct why *why)
 {
 	static char text[FILE_BYTES_MAX];
-	struct reading r = { .config = c, .at = text };
+	struct reading r = { .text = { .at = text }, .config = c };
 	if (disk_posix_text(c->file, text, sizeof text) < 0) {
 		snprintf(why->text, sizeof why->text, "--config: cannot read %s: %s", c->file, strerror(errno));
 		return -1;
 	}
-	int line = ini_parse_stream(file_line, &r, file_pair, &r);
+	int line = ini_parse_stream(ini_text_line, &r, file_pair, &r);
 	if (line > 0 && line == r.failed_line)
 		snprintf(why->text, sizeof why->text, "%.200s, line %d: %.200s", c->file, line, r.why.text);
 	else if (line > 0)
 		snprintf(why->text, sizeof why->text, "%s, line %d: not 'name = value'", c->file, line);
-	else if (r.too_long)
-		snprintf(why->text, sizeof why->text, "%s, line %d: too long; give that option as a flag", c->file, r.line);
-	return line > 0 || r.too_long ? -1 : 0;
+	else if (r.text.too_long)
+		snprintf(why->text, sizeof why->text, "%s, line %d: too long; give that option as a flag", c->file, r.text.line);
+	return line > 0 || r.text.too_long ? -1 : 0;
 }
 
 /* ---- the command line ---- */

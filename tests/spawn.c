@@ -152,6 +152,7 @@ server_start(struct server *s, const char *const *arguments, struct why *why)
 	char program[600], data[300], port_file[300], log[300];
 	const char *argv[SPAWN_ARGS_MAX + 8] = { "holdfastd", "--data", data, "--listen", "127.0.0.1:0", "--port-file", port_file };
 	posix_spawn_file_actions_t files;
+	posix_spawnattr_t how;
 	int n = 7;
 
 	spawn_program("holdfastd", program, sizeof program);
@@ -168,7 +169,10 @@ server_start(struct server *s, const char *const *arguments, struct why *why)
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	posix_spawn_file_actions_adddup2(&files, 1, 2);
-	int error = posix_spawn(&s->pid, program, &files, NULL, (char *const *)argv, environ);
+	posix_spawnattr_init(&how);
+	posix_spawnattr_setflags(&how, s->apart ? POSIX_SPAWN_SETPGROUP : 0);
+	int error = posix_spawn(&s->pid, program, &files, &how, (char *const *)argv, environ);
+	posix_spawnattr_destroy(&how);
 	posix_spawn_file_actions_destroy(&files);
 	if (error) {
 		s->pid = 0;

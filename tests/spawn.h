@@ -17,6 +17,7 @@
 
 struct server {
 	pid_t pid; /* 0: not running */
+	bool apart; /* set before a start: in a process group of its own, so that Ctrl-C does not reach it */
 	char folder[256]; /* holds data/ and the port file; removed by server_remove() */
 	uint16_t rpc, events, push, feed, http; /* 0: not offered */
 	int64_t ready_ms; /* from the start of the program to its port file */

@@ -1,0 +1,33 @@
+/*
+ * rehearse.h: the rehearsal tool's door for its main, and its parts:
+ *
+ *   rehearse_scenario   what is rehearsed: a text file          rehearse_house     the server: our own or a given one; stock, the end
+ *   rehearse_curve      when who comes                          rehearse_judge     the verdict by the clients' records
+ *   rehearse_plan       one run: who wants what; records        rehearse_fair      who was passed over, lost sales (of the judge)
+ *   rehearse_play       the loop; rehearse_take: answers        rehearse_report    the JSON object
+ *   rehearse_link       connections                             rehearse_table     the same as text
+ *   rehearse_talk       requests and answers as bytes           rehearse_machine   processor and memory
+ *   rehearse_series     what was seen over time                 rehearse           runs, one after another
+ *
+ * One thread.
+ */
+#ifndef HOLDFAST_BENCH_REHEARSE_H
+#define HOLDFAST_BENCH_REHEARSE_H
+
+#include "bench/rehearse_report.h"
+
+struct rehearsal {
+	const struct scenario *scenario;
+	const char *server, *events; /* given ones; NULL: our own */
+	bool quiet; /* no progress */
+};
+
+/*
+ * All runs of a scenario and its report. SIGINT, SIGTERM and SIGHUP end it early with what there is so far (the report says so); a second one
+ * ends the program. New reference; NULL: it could not begin, *why.
+ */
+json_t *rehearse(const struct rehearsal *, struct why *);
+/* One was asked to stop: what comes next need not begin. */
+bool rehearse_stopped(void);
+
+#endif

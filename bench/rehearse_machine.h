@@ -1,0 +1,24 @@
+/*
+ * rehearse_machine.h: what /proc says: this machine in words, and processor and memory of processes. Functions begin with machine_.
+ */
+#ifndef HOLDFAST_BENCH_REHEARSE_MACHINE_H
+#define HOLDFAST_BENCH_REHEARSE_MACHINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct usage {
+	double cpu_s; /* since the process began */
+	int64_t rss_bytes;
+};
+
+/* Of one process (0: this one). false: there is none. */
+bool machine_usage(pid_t, struct usage *);
+/* The same of all its descendants together; false: it has none. */
+bool machine_usage_below(pid_t, struct usage *);
+/* The report's "machine". New reference. */
+json_t *machine_json(void);
+
+#endif

@@ -1,5 +1,5 @@
 /*
- * load.c: loads a server with durable reserves of one unit each, or with reads, and says how many a second it took and how long they waited.
+ * load.c: loads a server with durable reserves of one unit each, with reads, or with stock events, and says how many a second it took and how long they waited.
  * One thread, one epoll; each connection keeps a fixed number of requests in flight (a closed loop), so that the client costs
  * as little as possible of the processors that it shares with the server. It sends a new request for each answer.
  */
@@ -32,6 +32,7 @@ struct connection {
 	size_t in_used, out_at, out_used;
 	int64_t *sent_ns; /* by slot */
 	uint32_t first; /* answers in order: the slot whose answer comes next */
+	uint32_t event_number; /* of the last event sent */
 	bool waits; /* for room to write */
 };
 
@@ -47,7 +48,7 @@ struct load {
 	struct connection *connections;
 	int epoll;
 	uint64_t next_id, random;
-	char (*sku_digits)[8]; /* of every SKU, ready to be copied */
+	char (*digits)[8]; /* of the number of every SKU and every connection, ready to be copied */
 	bool measuring;
 	uint64_t answers, granted;
 	struct refusals refused[CODES_MAX];
@@ -80,6 +81,7 @@ count_refusal(struct load *l, struct bytes code)
 static void
 report(const struct load *l, double seconds)
 {
+	static const char *const words[] = { [WORK_RESERVE] = "reserves", [WORK_READ] = "reads", [WORK_EVENTS] = "messages" };
 	double rate = (double)l->granted / seconds, p50 = histogram_ms(&l->waited, .5), p99 = histogram_ms(&l->waited, .99);
 	uint64_t refused = l->answers - l->granted;
 	if (l->options.brief) {
@@ -88,12 +90,10 @@ report(const struct load *l, double seconds)
 	}
 	printf("%s: %u connections x %u in flight, %s, %.1f s\n", l->protocol->server, l->options.connections, l->options.in_flight,
 	    l->options.hot ? "one hot SKU" : "SKUs at random", seconds);
-	if (l->options.read_cells)
-		printf("  %.0f reads/s of %u cells, p50 %.3f ms, p99 %.3f ms; %llu answered", rate, l->options.read_cells, p50, p99,
-		    (unsigned long long)l->granted);
-	else
-		printf("  %.0f reserves/s, p50 %.3f ms, p99 %.3f ms; %llu granted", rate, p50, p99, (unsigned long long)l->granted);
-	printf(", %llu refused", (unsigned long long)refused);
+	printf("  %.0f %s/s", rate, words[l->options.work]);
+	if (l->options.work != WORK_RESERVE)
+		printf(" of %u", l->options.cells_each);
+	printf(", p50 %.3f ms, p99 %.3f ms; %llu granted, %llu refused", p50, p99, (unsigned long long)l->granted, (unsigned long long)refused);
 	for (int i = 0; i < CODES_MAX && l->refused[i].n > 0; i++)
 		printf("%s%s %llu", i ? ", " : " (", l->refused[i].code, (unsigned long long)l->refused[i].n);
 	puts(l->refused[0].n ? ")" : "");
@@ -115,12 +115,16 @@ put_request(struct load *l, struct connection *c, uint32_t slot)
 	for (uint32_t i = 0; i < r->skus_n; i++) {
 		l->random ^= l->random << 13, l->random ^= l->random >> 7, l->random ^= l->random << 17;
 		uint64_t sku = l->options.hot ? 0 : (l->random >> 32) * l->options.cells >> 32;
-		memcpy(r->bytes + r->sku_at[i], l->sku_digits[sku], SKU_DIGITS);
+		memcpy(r->bytes + r->sku_at[i], l->digits[sku], SKU_DIGITS);
+	}
+	for (uint32_t i = 0; i < r->events_n; i++) {
+		memcpy(r->bytes + r->source_at[i], l->digits[c - l->connections] + SKU_DIGITS - SOURCE_DIGITS, SOURCE_DIGITS);
+		put_big_endian(r->bytes + r->number_at[i], ++c->event_number);
 	}
 	if (r->id_at)
 		patch_id(r->bytes + r->id_at, l->next_id++);
 	if (r->msgid_at)
-		put_big_endian(r->bytes + r->msgid_at, slot);
+		put_big_endian(r->bytes + r->msgid_at, slot | r->msgid_bits);
 	memcpy(c->out + c->out_used, r->bytes, r->n);
 	c->out_used += r->n;
 }
@@ -258,23 +262,25 @@ run(struct load *l, double seconds)
 
 static const struct option long_options[] = {
 	{ "holdfast", 1, NULL, 's' }, { "server", 1, NULL, 's' }, { "redis", 1, NULL, 's' }, { "tarantool", 1, NULL, 's' },
-	{ "postgres", 1, NULL, 's' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' }, { "seconds", 1, NULL, 't' },
+	{ "postgres", 1, NULL, 's' }, { "gate", 1, NULL, 's' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' }, { "seconds", 1, NULL, 't' },
 	{ "warm", 1, NULL, 'w' }, { "cells", 1, NULL, 'n' }, { "ttl-ms", 1, NULL, 'l' }, { "hot", 0, NULL, 'h' }, { "read", 1, NULL, 'R' },
-	{ "brief", 0, NULL, 'b' }, { NULL, 0, NULL, 0 },
+	{ "events", 1, NULL, 'E' }, { "brief", 0, NULL, 'b' }, { NULL, 0, NULL, 0 },
 };
 
 static const struct protocol *const protocols[] = { &load_holdfast_reserve, &load_holdfast_read, &load_redis_reserve, &load_redis_read,
-	&load_tarantool_reserve, &load_postgres_reserve };
+	&load_tarantool_reserve, &load_postgres_reserve, &load_gate_events };
 
 static _Noreturn void
 usage(void)
 {
-	fputs("usage: holdfast-load --server HOST:PORT   (HOST in numbers), or a peer: --redis, --tarantool, --postgres HOST:PORT\n"
+	fputs("usage: holdfast-load --server HOST:PORT   (HOST in numbers), or a peer: --redis, --tarantool, --postgres HOST:PORT,\n"
+	    "                         or --gate HOST:PORT, the door for events\n"
 	    "  --connections N   50     --in-flight N  128, on each\n"
 	    "  --seconds S       10     after --warm S (1), which do not count\n"
 	    "  --cells N         10000  SKUs at one location, chosen at random; --hot: all on one\n"
 	    "  --ttl-ms N        900000 time to live of a hold\n"
 	    "  --read N                 reads of N cells (1 to 100) instead of reserves (Holdfast, Redis)\n"
+	    "  --events N               messages of N stock events (1 to 100), a source for each connection (the gate)\n"
 	    "  --brief           prints only: rate, p50 ms, p99 ms, refused\n", stderr);
 	exit(2);
 }
@@ -304,35 +310,41 @@ parse(int argc, char **argv, struct load_options *o)
 		case 'n': o->cells = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'l': o->ttl_ms = strtoll(optarg, NULL, 10); break;
 		case 'h': o->hot = true; break;
-		case 'R': o->read_cells = (uint32_t)strtoul(optarg, NULL, 10); if (o->read_cells == 0) usage(); break;
+		case 'R':
+		case 'E':
+			o->work = c == 'R' ? WORK_READ : WORK_EVENTS;
+			o->cells_each = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
 		case 'b': o->brief = true; break;
 		default: usage();
 		}
 	if (!server || o->connections == 0 || o->connections > CONNECTIONS_MAX || o->in_flight == 0 || o->in_flight > IN_FLIGHT_MAX ||
-	    o->cells == 0 || o->cells > CELLS_MAX || o->seconds <= 0 || o->warm_seconds < 0 || o->ttl_ms <= 0 || o->read_cells > READ_CELLS_MAX)
+	    o->cells == 0 || o->cells > CELLS_MAX || o->seconds <= 0 || o->warm_seconds < 0 || o->ttl_ms <= 0 || o->cells_each > CELLS_EACH_MAX ||
+	    (o->work != WORK_RESERVE && o->cells_each == 0))
 		usage();
 	return strcmp(server, "server") == 0 ? "holdfast" : server;
 }
 
 static const struct protocol *
-protocol_find(const char *server, bool reads)
+protocol_find(const char *server, enum work work)
 {
 	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
-		if (strcmp(protocols[i]->server, server) == 0 && protocols[i]->reads == reads)
+		if (strcmp(protocols[i]->server, server) == 0 && protocols[i]->work == work)
 			return protocols[i];
 	die("that work is not written for that server");
 }
 
 static void
-number_skus(struct load *l)
+number_all(struct load *l)
 {
 	char digits[16];
-	l->sku_digits = malloc(l->options.cells * sizeof *l->sku_digits);
-	if (!l->sku_digits)
+	uint32_t n = l->options.cells > CONNECTIONS_MAX ? l->options.cells : CONNECTIONS_MAX;
+	l->digits = malloc(n * sizeof *l->digits);
+	if (!l->digits)
 		die("no memory");
-	for (uint32_t i = 0; i < l->options.cells; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		snprintf(digits, sizeof digits, "%0*u", SKU_DIGITS, i);
-		memcpy(l->sku_digits[i], digits, sizeof l->sku_digits[i]);
+		memcpy(l->digits[i], digits, sizeof l->digits[i]);
 	}
 }
 
@@ -342,10 +354,10 @@ main(int argc, char **argv)
 	static struct load l = { .options = { .connections = 50, .in_flight = 128, .cells = 10000, .seconds = 10, .warm_seconds = 1, .ttl_ms = 900000 } };
 	struct why why;
 	const char *server = parse(argc, argv, &l.options);
-	l.protocol = protocol_find(server, l.options.read_cells > 0);
+	l.protocol = protocol_find(server, l.options.work);
 	l.random = (uint64_t)clock_steady_ns() | 1;
 	l.next_id = (uint64_t)clock_wall_ms() << 22; /* ids of another run do not meet these */
-	number_skus(&l);
+	number_all(&l);
 	if (l.protocol->prepare(&l.options, &l.request, &why) != 0)
 		die(why.text);
 	start_all(&l);

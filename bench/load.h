@@ -1,7 +1,7 @@
 /*
  * load.h: the load command's two halves. load.c: connections, time, figures. load_SERVER.c: how each server is spoken to, as rows
  * of a table, so that one client, equally cheap for all, does the same work against each: reserve one unit of one SKU under an id
- * of its own for a time, or read the stock of some cells.
+ * of its own for a time, or read the stock of some cells, or post messages of stock events.
  */
 #ifndef HOLDFAST_BENCH_LOAD_H
 #define HOLDFAST_BENCH_LOAD_H
@@ -12,8 +12,9 @@
 
 #include "core/base.h"
 
-#define REQUEST_BYTES_MAX 4096
-#define READ_CELLS_MAX 100
+#define REQUEST_BYTES_MAX 16384
+#define CELLS_EACH_MAX 100
+#define SOURCE_DIGITS 4
 #define ID_DIGITS 16
 #define SKU_DIGITS 7
 #define CELLS_MAX 10000000 /* what SKU_DIGITS can number */
@@ -21,12 +22,15 @@
 #define STOCK_UNITS 2000000000
 #define STOCK_TEXT "2000000000"
 
+enum work { WORK_RESERVE, WORK_READ, WORK_EVENTS };
+
 struct load_options {
 	char host[64];
 	uint16_t port;
+	enum work work;
 	bool hot, brief;
 	uint32_t connections, in_flight, cells;
-	uint32_t read_cells; /* 0: reserve */
+	uint32_t cells_each; /* in a read or a message of events */
 	double seconds, warm_seconds;
 	int64_t ttl_ms;
 };
@@ -36,16 +40,20 @@ struct request {
 	uint8_t bytes[REQUEST_BYTES_MAX];
 	size_t n;
 	size_t msgid_at; /* four bytes, the greatest first; 0: answers come in order */
+	uint32_t msgid_bits; /* set besides */
 	size_t id_at; /* ID_DIGITS */
-	size_t sku_at[READ_CELLS_MAX]; /* SKU_DIGITS each */
+	size_t sku_at[CELLS_EACH_MAX]; /* SKU_DIGITS each */
 	uint32_t skus_n;
+	/* Of events: the source's SOURCE_DIGITS, the connection's index; four bytes, the event's number on that connection. */
+	size_t source_at[CELLS_EACH_MAX], number_at[CELLS_EACH_MAX];
+	uint32_t events_n;
 };
 
 enum answer { ANSWER_MORE, ANSWER_GRANTED, ANSWER_REFUSED, ANSWER_BAD };
 
 struct protocol {
 	const char *server; /* the option that names it, too */
-	bool reads; /* else it reserves */
+	enum work work;
 	/* Fills in stock for options->cells and what is stored in the server, on a connection of its own. 0, or -1 with *why. */
 	int (*prepare)(const struct load_options *, struct request *, struct why *);
 	/* What a new connection says first; NULL: nothing. 0, or -1 with *why. */
@@ -55,7 +63,7 @@ struct protocol {
 };
 
 extern const struct protocol load_holdfast_reserve, load_holdfast_read, load_redis_reserve, load_redis_read,
-    load_tarantool_reserve, load_postgres_reserve;
+    load_tarantool_reserve, load_postgres_reserve, load_gate_events;
 
 /* ---- load_wire.c: what the servers' files share ---- */
 

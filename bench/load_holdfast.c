@@ -37,11 +37,11 @@ reserve_request(const struct load_options *o, struct request *r)
 static void
 read_request(const struct load_options *o, struct request *r)
 {
-	uint8_t cells_n[3] = { 0xdc, 0, (uint8_t)o->read_cells };
+	uint8_t cells_n[3] = { 0xdc, 0, (uint8_t)o->cells_each };
 	head(r);
 	APPEND(r, "\xa3" "ats\x91");
 	request_append(r, cells_n, sizeof cells_n);
-	for (uint32_t i = 0; i < o->read_cells; i++) {
+	for (uint32_t i = 0; i < o->cells_each; i++) {
 		APPEND(r, "\x92\xa8S");
 		request_append_sku(r);
 		APPEND(r, "\xa2" LOCATION);
@@ -87,7 +87,7 @@ holdfast_prepare(const struct load_options *o, struct request *r, struct why *wh
 	if (!good)
 		snprintf(why->text, sizeof why->text, "stock for the load: %s", hf_error(hf)->message);
 	hf_close(hf);
-	(o->read_cells ? read_request : reserve_request)(o, r);
+	(o->work == WORK_READ ? read_request : reserve_request)(o, r);
 	return good ? 0 : -1;
 }
 
@@ -159,5 +159,5 @@ read_answer(const uint8_t *bytes, size_t n, size_t *at, uint32_t *slot, struct b
 	return answer;
 }
 
-const struct protocol load_holdfast_reserve = { "holdfast", false, holdfast_prepare, NULL, answer_whole };
-const struct protocol load_holdfast_read = { "holdfast", true, holdfast_prepare, NULL, read_answer };
+const struct protocol load_holdfast_reserve = { "holdfast", WORK_RESERVE, holdfast_prepare, NULL, answer_whole };
+const struct protocol load_holdfast_read = { "holdfast", WORK_READ, holdfast_prepare, NULL, read_answer };

@@ -131,4 +131,4 @@ reserve_answer(const uint8_t *bytes, size_t n, size_t *at, uint32_t *slot, struc
 	return ANSWER_MORE;
 }
 
-const struct protocol load_postgres_reserve = { "postgres", false, postgres_prepare, postgres_greet, reserve_answer };
+const struct protocol load_postgres_reserve = { "postgres", WORK_RESERVE, postgres_prepare, postgres_greet, reserve_answer };

@@ -88,11 +88,11 @@ static void
 read_request(const struct load_options *o, struct request *r)
 {
 	char head[64];
-	int n = o->read_cells == 1 ? snprintf(head, sizeof head, "*2\r\n$3\r\nGET\r\n")
-	    : snprintf(head, sizeof head, "*%u\r\n$4\r\nMGET\r\n", o->read_cells + 1);
+	int n = o->cells_each == 1 ? snprintf(head, sizeof head, "*2\r\n$3\r\nGET\r\n")
+	    : snprintf(head, sizeof head, "*%u\r\n$4\r\nMGET\r\n", o->cells_each + 1);
 	*r = (struct request){ .n = 0 };
 	request_append(r, head, (size_t)n);
-	for (uint32_t i = 0; i < o->read_cells; i++) {
+	for (uint32_t i = 0; i < o->cells_each; i++) {
 		APPEND(r, "$" CELL_KEY_BYTES "\r\n" CELL_KEY);
 		request_append_sku(r);
 		APPEND(r, "\r\n");
@@ -109,9 +109,9 @@ redis_prepare(const struct load_options *o, struct request *r, struct why *why)
 	if (put_stock(fd, o->hot ? 1 : o->cells) != 0)
 		snprintf(why->text, sizeof why->text, "Redis does not take the stock");
 	else
-		result = o->read_cells ? 0 : load_script(fd, sha, why);
+		result = o->work == WORK_READ ? 0 : load_script(fd, sha, why);
 	close(fd);
-	if (o->read_cells)
+	if (o->work == WORK_READ)
 		read_request(o, r);
 	else
 		reserve_request(o, sha, r);
@@ -152,5 +152,5 @@ read_answer(const uint8_t *bytes, size_t n, size_t *at, uint32_t *slot, struct b
 	return memcmp(bytes + *at - (sizeof value - 1), value, sizeof value - 1) == 0 ? ANSWER_GRANTED : ANSWER_BAD;
 }
 
-const struct protocol load_redis_reserve = { "redis", false, redis_prepare, NULL, reserve_answer };
-const struct protocol load_redis_read = { "redis", true, redis_prepare, NULL, read_answer };
+const struct protocol load_redis_reserve = { "redis", WORK_RESERVE, redis_prepare, NULL, reserve_answer };
+const struct protocol load_redis_read = { "redis", WORK_READ, redis_prepare, NULL, read_answer };

@@ -107,4 +107,4 @@ tarantool_prepare(const struct load_options *o, struct request *r, struct why *w
 	return result;
 }
 
-const struct protocol load_tarantool_reserve = { "tarantool", false, tarantool_prepare, tarantool_greet, reserve_answer };
+const struct protocol load_tarantool_reserve = { "tarantool", WORK_RESERVE, tarantool_prepare, tarantool_greet, reserve_answer };

@@ -80,6 +80,6 @@ request_append(struct request *r, const void *bytes, size_t n)
 void
 request_append_sku(struct request *r)
 {
-	ensure(r->skus_n < READ_CELLS_MAX);
+	ensure(r->skus_n < CELLS_EACH_MAX);
 	r->sku_at[r->skus_n++] = APPEND(r, "0000000");
 }

@@ -46,7 +46,9 @@ run() {
 	room=4000000 # its default; a full pipeline wants more
 	[[ "$*" != *"--in-flight 128"* ]] || room=20000000
 	start "$kind"
-	measured "$build/holdfast-load" "--${kind%%_*}" "127.0.0.1:$port" "$@" --connections 50 --seconds "$seconds" --brief
+	local speaks=${kind%%_*}
+	[[ "$*" != *--events* ]] || speaks=gate
+	measured "$build/holdfast-load" "--$speaks" "127.0.0.1:$port" --connections 50 "$@" --seconds "$seconds" --brief
 	stop
 	echo "$round $row $kind $figures" >>"$work/results"
 	done_n=$((done_n + 1))
@@ -93,5 +95,5 @@ if [[ -n $into ]]; then
 	cp "$work/results" "$work/head" "$work/tables" "$into"
 else
 	cat "$work/head" "$work/tables" >"$work/page"
-	replace_section bench/RESULTS.md peers "$work/page"
+	bench/results.sh peers "Beside peers" <"$work/page"
 fi

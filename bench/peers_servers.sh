@@ -34,12 +34,22 @@ start_holdfast() { # [GATE]
 	local ports=$work/ports
 	rm -f "$ports"
 	in_background "$build/holdfastd" --data "$folder" --listen 127.0.0.1:0 --port-file "$ports" --gate "${1:-off}" --http off \
-		--push off --feed off --reservations-max "$room" --journal-bytes-max 0 --queue-age-ms 0
+		--push off --feed off --events 127.0.0.1:0 --reservations-max "$room" --journal-bytes-max 0 --queue-age-ms 0
 	until_true test -e "$ports"
 	port=$(sed -n 's/^rpc=//p' "$ports")
 	events_port=$(sed -n 's/^events=//p' "$ports")
 }
-start_holdfast_gate() { start_holdfast on; }
+start_holdfast_gate() {
+	start_holdfast on
+	port=$events_port
+}
+
+# A bare nanomsg socket that answers: the limit of the gate's door.
+start_nanomsg() {
+	free_port
+	in_background "$build/holdfast-answerer" "$port"
+	until_true listens
+}
 
 start_redis() { # APPENDFSYNC, or none: no file at all
 	free_port

@@ -24,11 +24,11 @@ verdict() {
 	fi
 }
 
-"$build/holdfastd" --data "$work/data" --listen 127.0.0.1:0 --gate off --http off --port-file "$work/ports" --queue-age-ms 0 \
+"$build/holdfastd" --data "$work/data" --listen 127.0.0.1:0 --push off --feed off --http off --port-file "$work/ports" --queue-age-ms 0 \
 	--cells-max 20000 --skus-max 20000 --reservations-max 2000000 2>"$work/log" &
 server=$!
 for _ in {1..1500}; do [[ -e $work/ports ]] && break; sleep 0.02; done
-port=$(sed -n 's/^rpc=//p' "$work/ports")
+port=$(sed -n 's/^rpc=//p' "$work/ports") events=$(sed -n 's/^events=//p' "$work/ports")
 
 # Something was granted, nothing was refused.
 loads() {
@@ -40,6 +40,16 @@ verdict it_reads_one_cell loads --in-flight 4 --read 1
 verdict it_reads_100_cells loads --in-flight 4 --read 100
 verdict it_reserves loads --in-flight 4
 verdict it_reserves_one_hot_sku loads --in-flight 4 --hot
+seq() { "$build/holdfast" --server "127.0.0.1:$port" status --json | grep -oE '"seq": ?[0-9]+' | grep -oE '[0-9]+'; }
+# Of events nothing is prepared, and a client that lied would count answers: so the server is asked what it has.
+posts() {
+	local before after
+	before=$(seq)
+	loads --gate "127.0.0.1:$events" --in-flight 4 --events 100 || return 1
+	after=$(seq)
+	((after - before >= 100)) || { echo "     position $before, then $after"; return 1; }
+}
+verdict it_posts_events_through_the_gate posts
 notices() { ! loads --in-flight 4 "$@" >/dev/null; }
 verdict a_read_of_another_stock_than_it_put_there_is_seen notices --read 1 --hot
 refuses() { ! "$build/holdfast-load" --server "127.0.0.1:$port" "$@" >/dev/null 2>&1; }

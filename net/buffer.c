@@ -15,9 +15,11 @@ buffer_fini(struct buffer *b)
 	*b = (struct buffer){ .limit = b->limit };
 }
 
-static uint8_t *
-grow(struct buffer *b, size_t n)
+uint8_t *
+buffer_grow(struct buffer *b, size_t n)
 {
+	if (b->full)
+		return NULL;
 	size_t limit = b->limit ? b->limit : SIZE_MAX;
 	size_t size = b->size ? b->size : BUFFER_FIRST_BYTES;
 	if (b->used > limit || n > limit - b->used) {
@@ -36,16 +38,6 @@ grow(struct buffer *b, size_t n)
 	b->at = at;
 	b->size = size;
 	return at + b->used;
-}
-
-uint8_t *
-buffer_room(struct buffer *b, size_t n)
-{
-	if (b->full)
-		return NULL;
-	if (b->at && n <= b->size - b->used)
-		return b->at + b->used;
-	return grow(b, n);
 }
 
 void

@@ -16,8 +16,14 @@ struct buffer {
 };
 
 void buffer_fini(struct buffer *);
+/* What buffer_room() does when it must grow. */
+uint8_t *buffer_grow(struct buffer *, size_t n);
 /* Room for n more bytes; NULL when the limit would be passed (then full is set). */
-uint8_t *buffer_room(struct buffer *, size_t n);
+static inline uint8_t *
+buffer_room(struct buffer *b, size_t n)
+{
+	return !b->full && b->at && n <= b->size - b->used ? b->at + b->used : buffer_grow(b, n);
+}
 void buffer_append(struct buffer *, const void *, size_t n);
 /* Drops the first n bytes. */
 void buffer_consume(struct buffer *, size_t n);

@@ -30,7 +30,7 @@ reader_bool(struct reader *r, bool *v)
 }
 
 bool
-reader_int(struct reader *r, int64_t *v)
+reader_int_long(struct reader *r, int64_t *v)
 {
 	if (left(r) == 0)
 		return false;
@@ -54,19 +54,6 @@ reader_int(struct reader *r, int64_t *v)
 	return true;
 }
 
-bool
-reader_int_in(struct reader *r, int64_t low, int64_t high, int64_t *v)
-{
-	struct reader before = *r;
-	int64_t got;
-	if (!reader_int(r, &got) || got < low || got > high) {
-		*r = before;
-		return false;
-	}
-	*v = got;
-	return true;
-}
-
 /* A length field of `width` bytes behind the first byte. */
 static bool
 long_head(struct reader *r, uint32_t width, uint32_t *n)
@@ -79,7 +66,7 @@ long_head(struct reader *r, uint32_t width, uint32_t *n)
 }
 
 bool
-reader_str(struct reader *r, struct bytes *s)
+reader_str_long(struct reader *r, struct bytes *s)
 {
 	struct reader before = *r;
 	uint32_t n = 0;
@@ -118,13 +105,13 @@ container(struct reader *r, uint8_t fix, uint8_t first_long, uint32_t *n)
 }
 
 bool
-reader_array(struct reader *r, uint32_t *n)
+reader_array_long(struct reader *r, uint32_t *n)
 {
 	return container(r, 0x90, 0xdc, n);
 }
 
 bool
-reader_map(struct reader *r, uint32_t *pairs)
+reader_map_long(struct reader *r, uint32_t *pairs)
 {
 	return container(r, 0x80, 0xde, pairs);
 }
@@ -159,24 +146,13 @@ sequence(const uint8_t *at, uint32_t n)
 	return point < lowest[width] || surrogate || point > 0x10ffff ? 0 : width;
 }
 
-/* Eight bytes that are all plain: none below 0x20, none above 0x7f. The subtraction borrows only from a byte that fails. */
-static inline bool
-plain8(const uint8_t *at)
-{
-	uint64_t x;
-	memcpy(&x, at, sizeof x);
-	return ((x | (x - UINT64_C(0x2020202020202020))) & UINT64_C(0x8080808080808080)) == 0;
-}
-
 bool
-text_valid(struct bytes s, uint32_t most)
+text_valid_long(struct bytes s, uint32_t most)
 {
 	if (s.n == 0 || s.n > most)
 		return false;
-	if (s.n >= 8 && s.n <= 16 && plain8(s.at) && plain8(s.at + s.n - 8))
-		return true; /* most names */
 	for (uint32_t i = 0; i < s.n;) {
-		if (s.n - i >= 8 && plain8(s.at + i)) {
+		if (s.n - i >= 8 && text_plain8(s.at + i)) {
 			i += 8;
 		} else if (s.at[i] < 0x80) {
 			if (s.at[i] < 0x20)
@@ -189,19 +165,6 @@ text_valid(struct bytes s, uint32_t most)
 			i += width;
 		}
 	}
-	return true;
-}
-
-bool
-reader_text(struct reader *r, uint32_t most, struct bytes *s)
-{
-	struct reader before = *r;
-	struct bytes got;
-	if (!reader_str(r, &got) || !text_valid(got, most)) {
-		*r = before;
-		return false;
-	}
-	*s = got;
 	return true;
 }
 

@@ -24,20 +24,120 @@ reader_nil(struct reader *r)
 }
 
 bool reader_bool(struct reader *, bool *);
+/* The forms that are longer, or wrong, or cut: what the inline readers below leave. */
+bool reader_int_long(struct reader *, int64_t *);
+bool reader_str_long(struct reader *, struct bytes *);
+bool reader_array_long(struct reader *, uint32_t *n);
+bool reader_map_long(struct reader *, uint32_t *pairs);
+
 /* Any integer form that fits; floats, even whole ones, are no integers (D6). */
-bool reader_int(struct reader *, int64_t *);
+static inline bool
+reader_int(struct reader *r, int64_t *v)
+{
+	size_t left = (size_t)(r->end - r->at);
+	uint32_t four;
+	if (left > 0 && *r->at <= 0x7f) {
+		*v = *r->at++;
+		return true;
+	}
+	if (left < 5 || *r->at != 0xce) /* numbers of messages, times to live */
+		return reader_int_long(r, v);
+	memcpy(&four, r->at + 1, sizeof four);
+	*v = __builtin_bswap32(four);
+	r->at += 5;
+	return true;
+}
+
 /* The same within low..high. */
-bool reader_int_in(struct reader *, int64_t low, int64_t high, int64_t *);
-bool reader_str(struct reader *, struct bytes *);
-bool reader_array(struct reader *, uint32_t *n);
-bool reader_map(struct reader *, uint32_t *pairs);
+static inline bool
+reader_int_in(struct reader *r, int64_t low, int64_t high, int64_t *v)
+{
+	const uint8_t *before = r->at;
+	int64_t got;
+	if (!reader_int(r, &got) || got < low || got > high) {
+		r->at = before;
+		return false;
+	}
+	*v = got;
+	return true;
+}
+
+static inline bool
+reader_str(struct reader *r, struct bytes *s)
+{
+	size_t left = (size_t)(r->end - r->at);
+	if (left == 0 || *r->at < 0xa0 || *r->at > 0xbf || (size_t)(*r->at & 0x1f) >= left)
+		return reader_str_long(r, s);
+	*s = (struct bytes){ r->at + 1, *r->at & 0x1f };
+	r->at += 1 + s->n;
+	return true;
+}
+
+static inline bool
+reader_array(struct reader *r, uint32_t *n)
+{
+	if (r->at == r->end || (*r->at & 0xf0) != 0x90)
+		return reader_array_long(r, n);
+	*n = *r->at++ & 0x0f;
+	return true;
+}
+
+static inline bool
+reader_map(struct reader *r, uint32_t *pairs)
+{
+	if (r->at == r->end || (*r->at & 0xf0) != 0x80)
+		return reader_map_long(r, pairs);
+	*pairs = *r->at++ & 0x0f;
+	return true;
+}
+
 /* Passes over any one object; false: the bytes end before it, or are no msgpack. */
 bool reader_skip(struct reader *);
 
+/* Eight bytes that are all plain: none below 0x20, none above 0x7f. The subtraction borrows only from a byte that fails. */
+static inline bool
+text_plain8(const uint8_t *at)
+{
+	uint64_t x;
+	memcpy(&x, at, sizeof x);
+	return ((x | (x - UINT64_C(0x2020202020202020))) & UINT64_C(0x8080808080808080)) == 0;
+}
+
+static inline bool
+text_plain4(const uint8_t *at)
+{
+	uint32_t x;
+	memcpy(&x, at, sizeof x);
+	return ((x | (x - 0x20202020u)) & 0x80808080u) == 0;
+}
+
+/* The same of any string, byte by byte where it must be. */
+bool text_valid_long(struct bytes, uint32_t most);
+
 /* D7: 1 to `most` bytes of valid UTF-8, none below 0x20. */
-bool text_valid(struct bytes, uint32_t most);
+static inline bool
+text_valid(struct bytes s, uint32_t most)
+{
+	if (s.n >= 8 && s.n <= 16 && s.n <= most && text_plain8(s.at) && text_plain8(s.at + s.n - 8))
+		return true; /* most names */
+	if (s.n >= 4 && s.n < 8 && s.n <= most && text_plain4(s.at) && text_plain4(s.at + s.n - 4))
+		return true; /* most places */
+	return text_valid_long(s, most);
+}
+
 /* A string that is text_valid(). */
-bool reader_text(struct reader *, uint32_t most, struct bytes *);
+static inline bool
+reader_text(struct reader *r, uint32_t most, struct bytes *s)
+{
+	const uint8_t *before = r->at;
+	struct bytes got;
+	if (!reader_str(r, &got) || !text_valid(got, most)) {
+		r->at = before;
+		return false;
+	}
+	*s = got;
+	return true;
+}
 
 /* The keys of a map in the order writers usually send them. */
 struct key {

@@ -33,10 +33,17 @@ static const struct form forms[256] = {
 	[0xde] = { .length_bytes = 2, .children = 2 }, [0xdf] = { .length_bytes = 4, .children = 2 },
 };
 
-/* Bytes of a whole object that its first byte alone tells; 0: another kind. The same facts as in `forms`. */
+/*
+ * What the first byte alone tells, the same facts as in `forms`. Low half: the bytes until the next object begins, 0: another kind.
+ * High half: the objects inside of an array or map that is not empty and too short for S3.
+ */
 #define FIX4(n) n, n + 1, n + 2, n + 3
-static const uint8_t wholes[256] = {
+#define INSIDE(n) (n) << 8 | 1
+static const uint16_t plain[256] = {
 	[0x00 ... 0x7f] = 1, [0xe0 ... 0xff] = 1,
+	[0x81] = INSIDE(2), INSIDE(4), INSIDE(6), INSIDE(8), INSIDE(10), INSIDE(12), INSIDE(14),
+	[0x91] = INSIDE(1), INSIDE(2), INSIDE(3), INSIDE(4), INSIDE(5), INSIDE(6), INSIDE(7), INSIDE(8), INSIDE(9), INSIDE(10),
+	INSIDE(11), INSIDE(12), INSIDE(13), INSIDE(14), INSIDE(15),
 	[0xa0] = FIX4(1), FIX4(5), FIX4(9), FIX4(13), FIX4(17), FIX4(21), FIX4(25), FIX4(29),
 	[0xc0] = 1, [0xc2] = 1, [0xc3] = 1, [0xca] = 5, [0xcb] = 9, [0xcc] = 2, [0xcd] = 3, [0xce] = 5, [0xcf] = 9, [0xd0] = 2,
 	[0xd1] = 3, [0xd2] = 5, [0xd3] = 9,
@@ -109,29 +116,56 @@ scan_object(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit)
 }
 
 /*
- * The common case: members of one level whose whole length the first byte tells, all here. Leaves everything else, and what
- * is cut, to scan_object().
+ * The common case, a request of one line: an object that is all here, of plain parts, so few of them containers that it cannot be too
+ * deep. Returns its length, or 0: look closer.
  */
+static size_t
+scan_small(const uint8_t *bytes, size_t bound)
+{
+	size_t at = 0, left = 1;
+	unsigned containers = 0;
+	do {
+		uint16_t head = at < bound ? plain[bytes[at]] : 0;
+		if (head == 0 || (head > 0xff && ++containers > SCAN_DEPTH_MAX))
+			return 0;
+		at += head & 0xff;
+		left += head >> 8;
+	} while (--left > 0);
+	return at <= bound ? at : 0;
+}
+
+/* The same within an object, level by level. Leaves everything else, and what is cut, to scan_object(). */
 static void
 scan_plain(struct scanner *s, const uint8_t *bytes, size_t bound)
 {
 	size_t at = s->at;
-	uint64_t left = s->left[s->depth - 1];
-	while (left > 0 && at < bound) {
-		size_t whole = wholes[bytes[at]];
-		if (whole == 0 || whole > bound - at)
+	uint32_t depth = s->depth;
+	uint64_t left = s->left[depth - 1];
+	while (at < bound && left > 0) {
+		uint16_t head = plain[bytes[at]];
+		size_t whole = head & 0xff;
+		if (whole == 0 || whole > bound - at || (head != whole && depth == SCAN_DEPTH_MAX))
 			break;
 		at += whole;
 		left--;
+		if (head != whole) {
+			s->left[depth++ - 1] = left;
+			left = head >> 8;
+		}
+		while (left == 0 && depth > 1)
+			left = s->left[--depth - 1];
 	}
 	s->at = at;
-	s->left[s->depth - 1] = left;
+	s->depth = depth;
+	s->left[depth - 1] = left;
 }
 
 enum scan
 scanner_scan(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit, size_t *end)
 {
 	size_t bound = n < limit ? n : limit;
+	if (s->at == 0 && (*end = scan_small(bytes, bound)) > 0)
+		return SCAN_WHOLE;
 	if (s->skip > 0) {
 		size_t here = s->skip < n - s->at ? s->skip : n - s->at;
 		s->at += here;

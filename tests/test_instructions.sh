@@ -46,11 +46,11 @@ done <<'END'
 	sale           10000  2920
 	ats            10000   540
 	index          10000   250
-	ats_many       10000  1410
-	scan           10000   640
-	decode         10000  1160
-	encode         10000   650
-	frame          10000  4780
+	ats_many       10000  1160
+	scan           10000   310
+	decode         10000   680
+	encode         10000   570
+	frame          10000  4220
 	append           200 56000
 	hop            10000   225
 END

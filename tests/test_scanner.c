@@ -86,6 +86,34 @@ any_cut_gives_the_same_verdict(void)
 	}
 }
 
+/* What is there at once takes short ways that what comes byte by byte does not: nested, empty, cut, too deep. */
+static void
+whole_and_in_pieces_are_the_same(void)
+{
+	static const uint8_t kinds[] = { 0x91, 0x92, 0x93, 0x81, 0x82, 0x91, 0x91, 0x88, 0x9f, 0x90, 0x80, 0xa1, 0xa3, 0xc0, 0xcc, 0xce, 0xd9, 0xdc, 0xc1, 1, 0xff };
+	uint64_t seed = check_seed(11);
+	uint8_t bytes[96];
+	unsigned whole = 0, deep = 0;
+	for (int round = 0; round < 100000; round++) {
+		struct scanner once, pieces;
+		size_t end_once = 0, end_pieces = 0, n = 0, most = 1 + (size_t)round % sizeof kinds;
+		for (size_t i = 0; i < sizeof bytes; i++) {
+			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			bytes[i] = seed >> 40 & 7 ? kinds[(seed >> 32 & 0xff) % most] : (uint8_t)(seed >> 56);
+		}
+		scanner_init(&once);
+		scanner_init(&pieces);
+		enum scan got_once = scanner_scan(&once, bytes, sizeof bytes, 64, &end_once), got = SCAN_MORE;
+		while (got == SCAN_MORE && n++ < sizeof bytes)
+			got = scanner_scan(&pieces, bytes, n, 64, &end_pieces);
+		check_equal(got_once, got);
+		check_equal(end_once, end_pieces);
+		whole += got == SCAN_WHOLE;
+		deep += got == SCAN_TOO_DEEP;
+	}
+	check(whole > 1000 && deep > 1000);
+}
+
 /* A long payload is passed over without being there at once, and is not looked at again. */
 static void
 a_long_payload_may_come_in_pieces(void)
@@ -134,6 +162,7 @@ main(int argc, char **argv)
 	static const struct check tests[] = {
 		CHECK(each_form_ends_where_the_format_says),
 		CHECK(any_cut_gives_the_same_verdict),
+		CHECK(whole_and_in_pieces_are_the_same),
 		CHECK(a_long_payload_may_come_in_pieces),
 		CHECK(random_bytes_never_pass_the_limit),
 	};

@@ -262,19 +262,19 @@ run(struct load *l, double seconds)
 
 static const struct option long_options[] = {
 	{ "holdfast", 1, NULL, 's' }, { "server", 1, NULL, 's' }, { "redis", 1, NULL, 's' }, { "tarantool", 1, NULL, 's' },
-	{ "postgres", 1, NULL, 's' }, { "gate", 1, NULL, 's' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' }, { "seconds", 1, NULL, 't' },
+	{ "postgres", 1, NULL, 's' }, { "gate", 1, NULL, 's' }, { "least", 1, NULL, 's' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' }, { "seconds", 1, NULL, 't' },
 	{ "warm", 1, NULL, 'w' }, { "cells", 1, NULL, 'n' }, { "ttl-ms", 1, NULL, 'l' }, { "hot", 0, NULL, 'h' }, { "read", 1, NULL, 'R' },
 	{ "events", 1, NULL, 'E' }, { "brief", 0, NULL, 'b' }, { NULL, 0, NULL, 0 },
 };
 
 static const struct protocol *const protocols[] = { &load_holdfast_reserve, &load_holdfast_read, &load_redis_reserve, &load_redis_read,
-	&load_tarantool_reserve, &load_postgres_reserve, &load_gate_events };
+	&load_tarantool_reserve, &load_postgres_reserve, &load_gate_events, &load_least_reserve };
 
 static _Noreturn void
 usage(void)
 {
 	fputs("usage: holdfast-load --server HOST:PORT   (HOST in numbers), or a peer: --redis, --tarantool, --postgres HOST:PORT,\n"
-	    "                         or --gate HOST:PORT, the door for events\n"
+	    "                         or --gate HOST:PORT, the door for events; --least: holdfast-least\n"
 	    "  --connections N   50     --in-flight N  128, on each\n"
 	    "  --seconds S       10     after --warm S (1), which do not count\n"
 	    "  --cells N         10000  SKUs at one location, chosen at random; --hot: all on one\n"

@@ -63,7 +63,7 @@ struct protocol {
 };
 
 extern const struct protocol load_holdfast_reserve, load_holdfast_read, load_redis_reserve, load_redis_read,
-    load_tarantool_reserve, load_postgres_reserve, load_gate_events;
+    load_tarantool_reserve, load_postgres_reserve, load_gate_events, load_least_reserve;
 
 /* ---- load_wire.c: what the servers' files share ---- */
 

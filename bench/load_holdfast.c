@@ -91,6 +91,14 @@ holdfast_prepare(const struct load_options *o, struct request *r, struct why *wh
 	return good ? 0 : -1;
 }
 
+/* The least server has stock for everybody. */
+static int
+least_prepare(const struct load_options *o, struct request *r, struct why *why)
+{
+	reserve_request(o, r);
+	return 0;
+}
+
 /* Passes over one object; NULL: it does not end before `end`. */
 static const uint8_t *
 skip(const uint8_t *p, const uint8_t *end)
@@ -161,3 +169,4 @@ read_answer(const uint8_t *bytes, size_t n, size_t *at, uint32_t *slot, struct b
 
 const struct protocol load_holdfast_reserve = { "holdfast", WORK_RESERVE, holdfast_prepare, NULL, answer_whole };
 const struct protocol load_holdfast_read = { "holdfast", WORK_READ, holdfast_prepare, NULL, read_answer };
+const struct protocol load_least_reserve = { "least", WORK_RESERVE, least_prepare, NULL, answer_whole };

@@ -55,6 +55,21 @@ run() {
 	printf 'round %d of %d  %-6s %-16s %12s/s   (%d of %d runs)\n' "$round" "$rounds" "$row" "$kind" "${figures%% *}" "$done_n" "$all_n" >&2
 }
 
+# run_micro ROW: the engine without a server; and what else holdfast-micro and holdfast-limits say of this machine, into limits.
+run_micro() {
+	local name ns unit rate rate_unit what
+	measured "$build/holdfast-limits" "$work"
+	sed "s/^/$round /" <<<"$figures" >>"$work/limits"
+	for name in reserve_ahead scan decode encode; do
+		measured "$build/holdfast-micro" "$name"
+		read -r name ns unit rate rate_unit what <<<"$figures"
+		echo "$round $name $ns $unit $what" >>"$work/limits"
+		[[ $name != reserve_ahead ]] || echo "$round $1 micro $(awk -v ns="$ns" 'BEGIN { printf "%.0f", 1e9 / ns }') 0 0 0" >>"$work/results"
+	done
+	done_n=$((done_n + 1))
+	printf 'round %d of %d  limits and engine   (%d of %d runs)\n' "$round" "$rounds" "$done_n" "$all_n" >&2
+}
+
 mapfile -t rows < <(grep -vE '^#|^$' bench/peers_rows.txt | while IFS='|' read -r name rest; do
 	name=$(trim "$name")
 	[[ -n $only && " $only " != *" $name "* ]] || echo "$name|$rest"
@@ -62,6 +77,7 @@ done)
 all_n=0 done_n=0
 for line in "${rows[@]}"; do set -- ${line##*|}; all_n=$((all_n + $# * rounds)); done
 
+: >"$work/results" >"$work/limits"
 begun=$(date '+%Y-%m-%d %H:%M')
 for ((round = 1; round <= rounds; round++)); do
 	for line in "${rows[@]}"; do
@@ -69,18 +85,29 @@ for ((round = 1; round <= rounds; round++)); do
 		# Every other round the other way round, so that nobody always comes behind the same neighbour.
 		((round % 2)) || kinds=$(tr ' ' '\n' <<<"$kinds" | tac | tr '\n' ' ')
 		for kind in $kinds; do
-			run "$name" "$kind" $arguments
+			if [[ $kind == micro ]]; then run_micro "$name"; else run "$name" "$kind" $arguments; fi
 		done
 	done
 done
 
+machine="$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo)"
 {
 	echo "Run of $begun: $rounds rounds of $seconds s each; medians."
 	echo
-	echo "Machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r), $(findmnt -no FSTYPE -T "$work"); clients on the same processors."
+	echo "Machine: $machine, Linux $(uname -r), $(findmnt -no FSTYPE -T "$work"); clients on the same processors."
 	echo "Holdfast $(git describe --always --dirty 2>/dev/null || "$build/holdfastd" --version), $(redis-server --version | grep -oE 'v=[0-9.]+' | sed 's/v=/Redis /'), $("$postgres_bin/postgres" --version | sed 's/ (Debian.*//; s/postgres (PostgreSQL)/PostgreSQL/'), $(tarantool --version | head -1 | cut -d- -f1)."
 } >"$work/head"
-awk -f bench/peers_report.awk bench/peers_rows.txt "$work/results" >"$work/tables"
+report() { awk "$@" -f bench/peers_report.awk bench/peers_rows.txt "$work/results" "$work/limits"; }
+report >"$work/tables"
+report -v want_only=chart >"$work/chart.tsv"
+gnuplot -e "folder = '$work'" bench/plot_peers.gnuplot >"$work/peers.svg"
+{
+	echo "![durable reserves, reads and events a second, by server](bench/peers.svg)"
+	echo
+	report -v want_only=short
+	echo
+	echo "(Medians of $rounds rounds of $seconds s; $machine.)"
+} >"$work/short"
 cat "$work/head" "$work/tables"
 
 # replace_section FILE NAME FROM: what stands between the two marks of that name becomes the file FROM.
@@ -92,8 +119,11 @@ replace_section() {
 }
 if [[ -n $into ]]; then
 	mkdir -p "$into"
-	cp "$work/results" "$work/head" "$work/tables" "$into"
+	cp "$work"/{results,limits,head,tables,short,chart.tsv,peers.svg} "$into"
 else
 	cat "$work/head" "$work/tables" >"$work/page"
 	bench/results.sh peers "Beside peers" <"$work/page"
+	replace_section README.md peers-short "$work/short"
+	cp "$work/peers.svg" bench/peers.svg
+	echo "written: bench/RESULTS.md, README.md, bench/peers.svg" >&2
 fi

@@ -51,6 +51,13 @@ start_nanomsg() {
 	until_true listens
 }
 
+# What one thread and one sync a wake-up can do: the limit of reserving.
+start_least() {
+	free_port
+	in_background "$build/holdfast-least" "$port" "$folder"
+	until_true listens
+}
+
 start_redis() { # APPENDFSYNC, or none: no file at all
 	free_port
 	local durable=(--appendonly yes --appendfsync "$1" --auto-aof-rewrite-percentage 0)

@@ -68,12 +68,25 @@ cat >"$work/results" <<-'END'
 	1 r100 holdfast 20000 0.8 2.0 0
 	1 r100 redis_none 10000 0.8 2.0 0
 END
-awk -f bench/peers_report.awk bench/peers_rows.txt "$work/results" >"$work/tables"
+cat >"$work/limits" <<-'END'
+	1 sync_4k 90.0 us a sync
+	1 loopback 10.0 us a round trip
+	1 decode 100.0 ns ours
+	2 decode 120.0 ns ours
+	1 objects_decode 220.0 ns theirs
+END
+report() { awk "$@" -f bench/peers_report.awk bench/peers_rows.txt "$work/results" "$work/limits"; }
+report >"$work/tables"
 says() { grep -qF -- "$1" "$work/tables" || { cat "$work/tables"; return 1; }; }
 verdict a_ratio_is_the_median_of_the_rounds_ratios says '| **3.39** | 3.00 to 5.00 | 3 | 4 | yes |'
 verdict a_rate_is_the_median_of_the_rounds says '| Holdfast | 60,000 | 50,000 to 61,000 | 0.80 | 2.00 | 0 |'
 verdict a_row_may_be_compared_with_another_row says '| Holdfast, reserve, 50 x 1 in flight | **0.88** | 0.88 to 0.88 | 0.9 |  | **no** |'
 verdict a_read_of_100_counts_cells says '| Redis, no log | 1,000,000 |'
+verdict limits_are_shown_and_compared_with says '| reserve, 50 x 1 in flight, p50 | 800 us | 100 us: one sync and one round trip, nobody else there | 8.0 x |'
+verdict what_holdfast_costs_is_the_median_of_the_rounds says '| decode a request | 110 ns | 220 ns: theirs | 0.5 x |'
+# The chart's columns: what was not measured is a question mark.
+verdict the_chart_gets_a_column_for_each_server grep -qP '^reserve, 50 x 1 in flight\t\?\t\?\t18000\t\?\t60000$' <(report -v want_only=chart)
+verdict a_limit_is_measured grep -qE '^objects_decode [0-9]+\.[0-9] ns ' <("$build/holdfast-limits" "$work" objects_decode)
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -25,6 +25,7 @@ struct service {
 	const struct engine_options *options; /* in force, for `hello`; NULL: the defaults */
 	/* Position that is durable now (atomic behind the call), and the host's counters for `status`. */
 	uint64_t (*durable)(void *host);
+	uint64_t (*lost)(void *host, uint64_t seq); /* 0; else seq lies in what a restore lost, which ends there. NULL: nothing was ever restored */
 	void (*status)(void *host, struct buffer *out); /* appends one msgpack map: host figures for the `status` method */
 	void *host;
 	uint64_t room_bytes; /* unused by readers */

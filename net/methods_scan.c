@@ -174,6 +174,19 @@ scan_refuse(struct call *call, size_t before, enum status status, const char *me
 	return call_refuse(call, status, message);
 }
 
+/* Cells that changed in what a restore lost are as they were before, and have no later position: `since` cannot find them. */
+static bool
+scan_lost(struct call *call, const struct scan_ask *ask)
+{
+	uint64_t until = ask->filter.since && call->service->lost ? call->service->lost(call->service->host, ask->filter.since) : 0;
+	const struct result detail = { .status = STATUS_GONE, .number = (int64_t)until + 1 };
+	if (until == 0)
+		return false;
+	put_error_reply(call->out, call->msgid, STATUS_GONE, "since is a position that a restore from a backup lost: begin with a whole scan", &detail);
+	call->handling->refused = true;
+	return true;
+}
+
 /* ---- of one instant ---- */
 
 static enum handled
@@ -219,6 +232,8 @@ handle_scan(struct call *call)
 	enum handled handled;
 	if (scan_decode(call, &ask) != STATUS_OK)
 		return call_bad(call);
+	if (scan_lost(call, &ask))
+		return HANDLED_REPLY;
 	if (ask.snapshot)
 		return call->place == PLACE_FEED ? snapshot_page(call, &ask) : HANDLED_FEED;
 	if (read_needs_engine(call))

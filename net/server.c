@@ -69,6 +69,12 @@ service_durable(void *host)
 	return batcher_durable(host_batcher(((struct server *)host)->host));
 }
 
+static uint64_t
+service_lost(void *host, uint64_t seq)
+{
+	return image_lost_until(&host_recovery(((struct server *)host)->host)->image, seq);
+}
+
 static bool
 service_room(void *host)
 {
@@ -300,7 +306,7 @@ loops_make(struct server *s)
 	s->service = (struct service){ .engine = host_engine(s->host), .server = SERVER_VERSION, .node = s->config->node, .data = data,
 		.image_age_ms = s->config->image_age_ms,
 		.epoch = host_recovery(s->host)->tail.epoch, .options = &s->config->engine, .durable = service_durable,
-		.status = service_status, .host = s, .room = service_room, .late = service_late, .overloaded = service_overloaded };
+		.lost = service_lost, .status = service_status, .host = s, .room = service_room, .late = service_late, .overloaded = service_overloaded };
 	const struct feed_parts parts = { .service = &s->service, .batcher = host_batcher(s->host), .log = host_log(s->host),
 		.image = host_image(s->host), .oldest = feed_oldest, .context = s };
 	s->feed = s->service.feed = feed_open(&parts, &s->why);

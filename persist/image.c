@@ -313,9 +313,9 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 {
 	MDB_cursor *cursor;
 	record_sum sum;
-	uint8_t bytes[RECORD_META_BYTES];
+	uint8_t bytes[RECORD_META_BYTES_MAX];
 	uint64_t key = RECORD_META_KEY, n = fold_records(im->fold);
-	MDB_val k = { 8, &key }, v = { sizeof(bytes), bytes };
+	MDB_val k = { 8, &key }, v = { 0, bytes };
 	if (image_meta_get(txn, im->records, meta) != NULL)
 		return MDB_CORRUPTED;
 	memcpy(&sum, meta->sum, sizeof(sum));
@@ -332,7 +332,7 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 	meta->epoch = im->epoch;
 	meta->seq = im->seq;
 	meta->stamp_ms = im->stamp_ms;
-	record_meta_encode(bytes, meta);
+	v.mv_size = record_meta_encode(bytes, meta);
 	return rc ? rc : mdb_put(txn, im->records, &k, &v, 0);
 }
 

@@ -17,12 +17,26 @@
 
 struct image;
 
+/* A restore: what had followed `from` elsewhere is lost, and positions go on behind `to`. */
+struct image_lost {
+	uint64_t from, to;
+};
+#define IMAGE_LOST_MAX 16 /* when there are more, the two oldest become one, which takes in what lies between them */
+
 struct image_meta {
 	uint64_t epoch, seq; /* folded up to; 0: empty */
 	int64_t stamp_ms;
 	uint64_t records;
 	uint8_t sum[16];
+	uint32_t lost_n; /* restores that led here, in the order of positions */
+	struct image_lost lost[IMAGE_LOST_MAX];
 };
+
+/*
+ * Of a position that somebody was told once. 0: what is here goes on from it; else it lies in a part that a restore lost, and the
+ * least position behind that part is given.
+ */
+uint64_t image_lost_until(const struct image_meta *, uint64_t seq);
 
 /* Opens (makes) DIR/image. map_bytes is the greatest size it may reach. NULL: why. */
 struct image *image_open(const char *dir, uint64_t map_bytes, struct why *);

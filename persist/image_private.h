@@ -30,7 +30,7 @@ struct image *image_open_still(const char *path, struct why *);
 uint64_t image_bytes(struct image *);
 /* LMDB's compact copy of all committed records into a new file, unsynced. 0 or an errno or LMDB's code with why. */
 int image_copy_compact(struct image *, const char *path, struct why *);
-/* Moves the position of an image that nobody has open up to `seq`, with nothing in between: for a restore. Durable. -1: why. */
+/* Moves the position of an image that nobody has open up to `seq`, with nothing in between, and notes it as lost: for a restore. Durable. -1: why. */
 int image_move_ahead(const char *path, uint64_t seq, struct why *);
 
 /* ---- a copy in two steps (image_copy.c), into the folder behind `disk`; `to` is its name for sentences ---- */

@@ -3,7 +3,8 @@
  *
  *   key    u64 = kind << 56 | entry key; 0 is the meta record
  *   value  u32 crc32c(key, rest of the value), u64 seq, body
- *   meta   u32 crc32c(key, rest of the value), u32 version, u64 epoch, u64 seq, i64 stamp_ms, u64 records, 16 bytes sum
+ *   meta   u32 crc32c(key, rest of the value), u32 version, u64 epoch, u64 seq, i64 stamp_ms, u64 records, 16 bytes sum,
+ *          and u64 from, u64 to for each restore
  *
  * All little-endian. The sum is over all records but the meta record, modulo 2^128, of the XXH3-128 of the value, seeded with
  * the key: a record that is lost, doubled, exchanged for an older one of itself or moved under another key changes it.
@@ -24,7 +25,9 @@
 #define IMAGE_FORMAT       1
 #define RECORD_META_KEY    UINT64_C(0)
 #define RECORD_HEAD_BYTES  12 /* crc, seq */
-#define RECORD_META_BYTES  56
+#define RECORD_META_BYTES  56 /* without restores */
+#define RECORD_LOST_BYTES  16
+#define RECORD_META_BYTES_MAX (RECORD_META_BYTES + IMAGE_LOST_MAX * RECORD_LOST_BYTES)
 #define RECORD_KIND_SHIFT  56
 
 typedef unsigned __int128 record_sum;
@@ -93,9 +96,11 @@ record_decode(uint64_t key, const uint8_t *value, size_t n, struct entry_bytes *
 	return seq;
 }
 
-static inline void
-record_meta_encode(uint8_t value[RECORD_META_BYTES], const struct image_meta *m)
+/* Returns its length. */
+static inline size_t
+record_meta_encode(uint8_t value[RECORD_META_BYTES_MAX], const struct image_meta *m)
 {
+	size_t n = RECORD_META_BYTES;
 	uint32_t format = IMAGE_FORMAT;
 	memcpy(value + 4, &format, 4);
 	memcpy(value + 8, &m->epoch, 8);
@@ -103,8 +108,13 @@ record_meta_encode(uint8_t value[RECORD_META_BYTES], const struct image_meta *m)
 	memcpy(value + 24, &m->stamp_ms, 8);
 	memcpy(value + 32, &m->records, 8);
 	memcpy(value + 40, m->sum, 16);
-	uint32_t crc = record_crc(RECORD_META_KEY, value, RECORD_META_BYTES);
+	for (uint32_t i = 0; i < m->lost_n; i++, n += RECORD_LOST_BYTES) {
+		memcpy(value + n, &m->lost[i].from, 8);
+		memcpy(value + n + 8, &m->lost[i].to, 8);
+	}
+	uint32_t crc = record_crc(RECORD_META_KEY, value, n);
 	memcpy(value, &crc, 4);
+	return n;
 }
 
 /* NULL, or what is wrong (static sentence). */
@@ -115,13 +125,18 @@ record_meta_decode(const uint8_t *value, size_t n, struct image_meta *m)
 	if (n < RECORD_HEAD_BYTES || !record_sound(RECORD_META_KEY, value, n))
 		return "the meta record's checksum is wrong";
 	memcpy(&format, value + 4, 4);
-	if (format != IMAGE_FORMAT || n != RECORD_META_BYTES)
+	if (format != IMAGE_FORMAT || n < RECORD_META_BYTES || n > RECORD_META_BYTES_MAX || (n - RECORD_META_BYTES) % RECORD_LOST_BYTES != 0)
 		return "the image was written in a format this version does not know";
 	memcpy(&m->epoch, value + 8, 8);
 	memcpy(&m->seq, value + 16, 8);
 	memcpy(&m->stamp_ms, value + 24, 8);
 	memcpy(&m->records, value + 32, 8);
 	memcpy(m->sum, value + 40, 16);
+	m->lost_n = (uint32_t)((n - RECORD_META_BYTES) / RECORD_LOST_BYTES);
+	for (uint32_t i = 0; i < m->lost_n; i++) {
+		memcpy(&m->lost[i].from, value + RECORD_META_BYTES + i * RECORD_LOST_BYTES, 8);
+		memcpy(&m->lost[i].to, value + RECORD_META_BYTES + i * RECORD_LOST_BYTES + 8, 8);
+	}
 	return NULL;
 }
 

@@ -70,6 +70,26 @@ image_copy_compact(struct image *im, const char *path, struct why *why)
 	return rc;
 }
 
+static void
+lost_add(struct image_meta *meta, uint64_t to)
+{
+	if (meta->lost_n == IMAGE_LOST_MAX) {
+		meta->lost[0].to = meta->lost[1].to;
+		memmove(meta->lost + 1, meta->lost + 2, (IMAGE_LOST_MAX - 2) * sizeof(meta->lost[0]));
+		meta->lost_n--;
+	}
+	meta->lost[meta->lost_n++] = (struct image_lost){ meta->seq, to };
+}
+
+uint64_t
+image_lost_until(const struct image_meta *meta, uint64_t seq)
+{
+	for (uint32_t i = 0; i < meta->lost_n; i++)
+		if (seq > meta->lost[i].from && seq < meta->lost[i].to)
+			return meta->lost[i].to;
+	return 0;
+}
+
 /* In one transaction, which LMDB makes durable before it returns. 0, an LMDB code, or -1: *wrong. */
 static int
 move(MDB_env *env, uint64_t seq, const char **wrong)
@@ -77,9 +97,9 @@ move(MDB_env *env, uint64_t seq, const char **wrong)
 	MDB_txn *txn;
 	MDB_dbi records;
 	struct image_meta meta;
-	uint8_t bytes[RECORD_META_BYTES];
+	uint8_t bytes[RECORD_META_BYTES_MAX];
 	uint64_t key = RECORD_META_KEY;
-	MDB_val k = { 8, &key }, v = { sizeof(bytes), bytes };
+	MDB_val k = { 8, &key }, v = { 0, bytes };
 	int rc = mdb_txn_begin(env, NULL, 0, &txn);
 	if (rc)
 		return rc;
@@ -88,8 +108,9 @@ move(MDB_env *env, uint64_t seq, const char **wrong)
 		rc = -1;
 	if (rc == 0) {
 		ensure(seq >= meta.seq);
+		lost_add(&meta, seq);
 		meta.seq = seq;
-		record_meta_encode(bytes, &meta);
+		v.mv_size = record_meta_encode(bytes, &meta);
 		rc = mdb_put(txn, records, &k, &v, 0);
 	}
 	if (rc == 0)

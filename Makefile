@@ -86,6 +86,10 @@ $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
 $(B)/holdfast-micro: $(call obj,$(wildcard bench/micro_*.c))
 $(B)/holdfast-scale: $(call obj,$(wildcard bench/scale_*.c))
+# The report's page is built into the program, with the library that draws its plots. (own: flags of one object.)
+CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js
+$(B)/bench/rehearse_page.o: private own = -DPAGE_CHART_JS='"$(CHART_JS)"'
+$(B)/bench/rehearse_page.o: $(wildcard bench/page/*) $(wildcard $(CHART_JS))
 # What a program outside needs, and no more.
 $(examples): $(B)/examples/%: $(B)/include/holdfast/examples/%.o $(B)/libholdfast.a
 	@mkdir -p $(@D)
@@ -105,7 +109,7 @@ $(B)/flags: force
 force:
 $(B)/%.o: %.c $(B)/flags | check-packages
 	@mkdir -p $(@D)
-	$(call say,$(CC)) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,$(CC)) $(CFLAGS) $(own) -MMD -MP -c -o $@ $<
 -include $(wildcard $(B)/*/*.d $(B)/include/holdfast/examples/*.d)
 .SECONDARY:
 

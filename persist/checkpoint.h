@@ -24,8 +24,11 @@ struct checkpoint_options {
 	const char *copy_dir; /* NULL: no copies. Kept: must outlive the checkpointer */
 	int64_t copy_ms; /* from one copy to the next */
 };
-/* A million records are one commit of about a second and at most 200 MB of memory with its bodies. */
-#define CHECKPOINT_OPTIONS_DEFAULT { .records_max = UINT64_C(1) << 20, .bytes_max = UINT64_C(128) << 20, .age_ms_max = 10000, \
+/*
+ * Nearly a million records are one commit of about a second and at most 250 MB of memory with its bodies: a batch less than 2^20, where
+ * the table would double.
+ */
+#define CHECKPOINT_OPTIONS_DEFAULT { .records_max = 900000, .bytes_max = UINT64_C(128) << 20, .age_ms_max = 10000, \
 	.copy_dir = NULL, .copy_ms = 3600000 }
 
 #define CHECKPOINT_STEP_BYTES (UINT64_C(4) << 20) /* of batches, read in one step: about 30 ms */

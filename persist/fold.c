@@ -1,11 +1,18 @@
 /*
- * fold.c: see fold.h. Keys are dense numbers under a kind in the top byte, so a multiplication spreads them well enough, and
- * at most half of the index is used: a probe is one cache line nearly always.
+ * fold.c: see fold.h. Keys are dense numbers under a kind in the top byte, and what is new comes in order: so eight neighbours share
+ * a line of the index, and lines are chosen by a multiplication. At most half of the index is used: a probe is one cache line nearly
+ * always.
+ *
+ * The arrays are tens of megabytes that are walked at random. They stand on large pages, and the index is written before it is read: a page
+ * of zeroes that is read first and written later costs two faults and interrupts every other thread of the process.
  */
+#define _GNU_SOURCE
 #include "persist/fold.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
+#define LARGE_PAGE ((size_t)2 << 20)
 #define FOLD_RECORDS_FIRST 4096
 #define FOLD_BYTES_FIRST   ((uint64_t)1 << 18)
 /* Bodies start on 8 bytes and have room up to the next 8, so that an after-image that grows by a varint stays in place. */
@@ -16,11 +23,12 @@ struct record {
 	uint32_t body_n, room;
 };
 
-/* The key stands beside the number, so that a probe that misses touches no record. */
+/* Half of the key's hash stands beside the number, so that a probe that misses touches no record. */
 struct place {
-	uint64_t key;
 	uint32_t number; /* of the record, plus 1; 0: free */
+	uint32_t tag;
 };
+#define PLACES_LINE 8 /* of 64 bytes */
 
 struct order {
 	uint64_t key;
@@ -36,19 +44,63 @@ struct fold {
 	uint64_t arena_used, arena_size;
 };
 
-static uint64_t
-place_of(const struct fold *f, uint64_t key)
+/* Memory that is not small, on large pages; free() gives it back. */
+static void *
+array_new(size_t bytes)
 {
-	return (key * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - f->places_log2);
+	void *at;
+	if (bytes < LARGE_PAGE)
+		return malloc(bytes);
+	if (posix_memalign(&at, LARGE_PAGE, bytes) != 0)
+		return NULL;
+	madvise(at, bytes, MADV_HUGEPAGE); /* a hint; small pages do as well */
+	return at;
+}
+
+/* The array with its first `used` bytes in a longer one. NULL: it is as it was. */
+static void *
+array_longer(void *old, size_t used, size_t bytes)
+{
+	void *at = array_new(bytes);
+	if (at == NULL)
+		return NULL;
+	memcpy(at, old, used);
+	free(old);
+	return at;
+}
+
+static struct place *
+places_new(uint32_t log2)
+{
+	size_t bytes = sizeof(struct place) << log2;
+	struct place *places = array_new(bytes);
+	if (places != NULL)
+		memset(places, 0, bytes);
+	return places;
+}
+
+/* The eight keys of one line differ in their order within it from line to line: keys that are all multiples of eight spread, too. */
+static uint64_t
+hash(uint64_t key)
+{
+	return (key / PLACES_LINE) * UINT64_C(0x9e3779b97f4a7c15) ^ key % PLACES_LINE;
+}
+
+/* The same place of the next line; behind the last line the next place of the first: all places, one after the other. */
+static uint64_t
+place_next(uint64_t i, uint64_t mask)
+{
+	return i + PLACES_LINE <= mask ? i + PLACES_LINE : (i + 1) % PLACES_LINE;
 }
 
 static struct place *
 find(const struct fold *f, uint64_t key)
 {
-	uint64_t mask = (UINT64_C(1) << f->places_log2) - 1;
-	uint64_t i = place_of(f, key);
-	while (f->places[i].number != 0 && f->places[i].key != key)
-		i = (i + 1) & mask;
+	uint64_t mask = (UINT64_C(1) << f->places_log2) - 1, h = hash(key);
+	uint64_t i = (h >> (64 - f->places_log2) & ~(uint64_t)(PLACES_LINE - 1)) | (h & (PLACES_LINE - 1));
+	uint32_t tag = (uint32_t)h;
+	while (f->places[i].number != 0 && (f->places[i].tag != tag || f->records[f->places[i].number - 1].key != key))
+		i = place_next(i, mask);
 	return &f->places[i];
 }
 
@@ -62,7 +114,7 @@ fold_new(void)
 	f->arena_size = FOLD_BYTES_FIRST;
 	for (f->places_log2 = 1; UINT64_C(1) << f->places_log2 < 2 * (uint64_t)f->records_max;)
 		f->places_log2++;
-	f->places = calloc((size_t)1 << f->places_log2, sizeof(*f->places));
+	f->places = places_new(f->places_log2);
 	f->records = malloc(f->records_max * sizeof(*f->records));
 	f->arena = malloc(f->arena_size);
 	if (f->places == NULL || f->records == NULL || f->arena == NULL) {
@@ -91,20 +143,21 @@ grow_records(struct fold *f)
 {
 	if (f->records_max > UINT32_MAX / 4)
 		return -1;
-	struct place *places = calloc((size_t)2 << f->places_log2, sizeof(*places));
-	struct record *records = realloc(f->records, (size_t)f->records_max * 2 * sizeof(*records));
-	if (records != NULL)
-		f->records = records;
-	if (places == NULL || records == NULL) {
+	struct place *places = places_new(f->places_log2 + 1);
+	struct record *records = NULL;
+	if (places != NULL)
+		records = array_longer(f->records, f->records_n * sizeof(*records), (size_t)f->records_max * 2 * sizeof(*records));
+	if (records == NULL) {
 		free(places);
 		return -1;
 	}
+	f->records = records;
 	free(f->places);
 	f->places = places;
 	f->places_log2++;
 	f->records_max *= 2;
 	for (uint32_t i = 0; i < f->records_n; i++)
-		*find(f, f->records[i].key) = (struct place){ f->records[i].key, i + 1 };
+		*find(f, f->records[i].key) = (struct place){ i + 1, (uint32_t)hash(f->records[i].key) };
 	return 0;
 }
 
@@ -114,7 +167,7 @@ grow_arena(struct fold *f, uint32_t room)
 	uint64_t size = f->arena_size;
 	while (size - f->arena_used < room)
 		size *= 2;
-	uint8_t *arena = realloc(f->arena, size);
+	uint8_t *arena = array_longer(f->arena, f->arena_used, size);
 	if (arena == NULL)
 		return -1;
 	f->arena = arena;
@@ -152,7 +205,7 @@ fold_put(struct fold *f, uint64_t key, uint64_t seq, const uint8_t *body, uint32
 		*r = (struct record){ .key = key };
 		if (make_room(f, r, body_n) < 0)
 			return -1;
-		*p = (struct place){ key, ++f->records_n };
+		*p = (struct place){ ++f->records_n, (uint32_t)hash(key) };
 	} else {
 		r = &f->records[p->number - 1];
 		if (r->room < body_n && make_room(f, r, body_n) < 0)
@@ -202,8 +255,8 @@ fold_sort(struct fold *f)
 	if (f->order_max < f->records_n) {
 		free(f->order);
 		free(f->order_spare);
-		f->order = malloc(f->records_max * sizeof(*f->order));
-		f->order_spare = malloc(f->records_max * sizeof(*f->order_spare));
+		f->order = array_new(f->records_max * sizeof(*f->order));
+		f->order_spare = array_new(f->records_max * sizeof(*f->order_spare));
 		f->order_max = f->order != NULL && f->order_spare != NULL ? f->records_max : 0;
 		if (f->order_max == 0)
 			return -1;

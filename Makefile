@@ -41,6 +41,8 @@ tests_src := $(filter-out $(test_mains),$(wildcard tests/*.c))
 # A main in bench is a file whose name does not continue that of another one: retail_day.c is a main, retail_day_x.c a part.
 bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c bench/scale_*.c)
 rehearse_src := $(wildcard bench/rehearse*.c)
+# It replays files as the demo does.
+rehearse_borrows := bench/retail_day_file.c bench/retail_day_make.c
 bench_mains := $(filter-out $(bench_parts) $(rehearse_src),$(wildcard bench/*.c))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -68,7 +70,7 @@ $(B)/libholdfast.a: $(call obj,$(client_src) $(shared_src))
 $(B)/libgate.a: $(call obj,$(gate_src))
 $(B)/libserver.a: $(call obj,$(server_src))
 $(B)/libcmd.a: $(call obj,$(cmd_src))
-$(B)/librehearse.a: $(call obj,$(rehearse_src))
+$(B)/librehearse.a: $(call obj,$(rehearse_src) $(rehearse_borrows))
 $(B)/libtests.a: $(call obj,$(tests_src))
 $(B)/%.a:
 	@rm -f $@

@@ -95,12 +95,12 @@ static int
 run_play(const struct rehearsal *r, const struct house *h, uint64_t seed, json_t *report, struct progress *g, bool *whole, struct why *why)
 {
 	struct plan plan;
-	char stamp[24];
+	char stamp[16];
 	struct play *p = calloc(1, sizeof *p);
 	if (!p)
 		return -1;
 	stamp_make(stamp, sizeof stamp, h->own);
-	int result = plan_make(&plan, r->scenario, seed, stamp, why);
+	int result = (r->make ? r->make : plan_make)(&plan, r->scenario, seed, stamp, why);
 	if (result == 0) {
 		*p = (struct play){ .plan = &plan, .target = h->target, .stop = &stop, .tell = g->visible ? progress_draw : NULL, .tell_context = g };
 		if (g->visible)
@@ -129,7 +129,7 @@ rehearse(const struct rehearsal *r, struct why *why)
 		uint64_t seed = (uint64_t)(r->scenario->seed + g.run - 1);
 		if ((result = house_open(h, r->scenario, r->server, r->events, why)) < 0)
 			break;
-		report = report ? report : report_new("run", r->scenario, h);
+		report = report ? report : report_new(r->command, r->scenario, h);
 		result = run_play(r, h, seed, report, &g, &whole, why);
 		house_close(h);
 	}

@@ -7,7 +7,8 @@
  *   rehearse_play       the loop; rehearse_take: answers        rehearse_report    the JSON object
  *   rehearse_link       connections                             rehearse_table     the same as text
  *   rehearse_talk       requests and answers as bytes           rehearse_machine   processor and memory
- *   rehearse_series     what was seen over time                 rehearse           runs, one after another
+ *   rehearse_series     what was seen over time                 rehearse_capacity  the highest rate that keeps a p99
+ *   rehearse_replay     a plan from recorded orders             rehearse           runs, one after another
  *
  * One thread.
  */
@@ -17,9 +18,12 @@
 #include "bench/rehearse_report.h"
 
 struct rehearsal {
+	const char *command; /* for the report */
 	const struct scenario *scenario;
 	const char *server, *events; /* given ones; NULL: our own */
 	bool quiet; /* no progress */
+	/* Makes a run's plan; NULL: plan_make(). */
+	int (*make)(struct plan *, const struct scenario *, uint64_t seed, const char *stamp, struct why *);
 };
 
 /*

@@ -1,5 +1,6 @@
 /* rehearse_house.c: the contract is in rehearse_house.h. */
 #include "bench/rehearse_house.h"
+#include "bench/rehearse_machine.h"
 #include "holdfast/holdfast.h"
 #include "net/clock.h"
 
@@ -13,6 +14,7 @@
 #define CALM_MS 100 /* the clocks' difference, and the end of a hold told by a batch that is under way */
 #define ASK_MS 3000 /* what asking may take; tried again when it took longer and a hold ended */
 #define TRIES 5
+#define SYNCS 100
 
 /* ---- start and end ---- */
 
@@ -57,6 +59,8 @@ start(struct house *h, const struct scenario *s, struct why *why)
 	if (server_init(&h->server, why) < 0)
 		return -1;
 	h->server.apart = true;
+	if (!machine_sync(h->server.folder, SYNCS, h->sync_ms))
+		h->sync_ms[0] = -1;
 	if (server_start(&h->server, h->arguments, why) < 0) {
 		server_remove(&h->server);
 		return -1;
@@ -87,7 +91,7 @@ int
 house_open(struct house *h, const struct scenario *s, const char *server, const char *events, struct why *why)
 {
 	char gate_host[128];
-	*h = (struct house){ .own = server == NULL };
+	*h = (struct house){ .own = server == NULL, .sync_ms = { -1, -1, -1 } };
 	if (h->own && start(h, s, why) < 0)
 		return -1;
 	if (!h->own && address(server, h->target.host, sizeof h->target.host, &h->target.rpc, why) < 0)

@@ -22,6 +22,7 @@ struct house {
 	struct server server;
 	struct target target;
 	char version[64];
+	double sync_ms[3]; /* of its disk, before a run: p50, p99, max; below 0: not known */
 	const char *arguments[HOUSE_ARGUMENTS]; /* of a server of our own */
 	uint32_t arguments_n;
 	char loops[24], connections[24], reservations[24], extra_lines[24];

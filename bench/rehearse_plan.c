@@ -192,13 +192,13 @@ make_tills(struct maker *m)
 	return good ? 0 : -1;
 }
 
-static enum fate
-pick_fate(const struct scenario *s, uint64_t *random)
+static enum intent
+pick_intent(const struct scenario *s, uint64_t *random)
 {
 	double x = random_next(random), ships = random_next(random);
 	if (x < s->commit)
-		return ships < s->fulfil ? FATE_FULFIL : FATE_COMMIT;
-	return x < s->commit + s->cancel ? FATE_CANCEL : FATE_ABANDON;
+		return ships < s->fulfil ? INTENT_FULFIL : INTENT_COMMIT;
+	return x < s->commit + s->cancel ? INTENT_CANCEL : INTENT_ABANDON;
 }
 
 /* Evenly before the curve, at its mean rate. Looks are warmed up as looks. */
@@ -240,7 +240,7 @@ plan_finish(struct plan *p, uint64_t *random, struct why *why)
 	}
 	for (uint32_t i = 0; i < p->shoppers_n; i++) {
 		struct shopper *shopper = &p->shoppers[i];
-		shopper->fate = (uint8_t)pick_fate(s, random);
+		shopper->intent = (uint8_t)pick_intent(s, random);
 		shopper->think_ms = (uint32_t)((double)s->think_ms * (.5 + random_next(random)));
 		shopper->twice = !shopper->looks && random_next(random) < s->pressed_twice;
 	}

@@ -16,7 +16,7 @@
 
 #define PLAN_NAME_BYTES 48 /* of a SKU or a location of ours */
 
-enum fate { FATE_COMMIT, FATE_FULFIL, FATE_CANCEL, FATE_ABANDON };
+enum intent { INTENT_COMMIT, INTENT_FULFIL, INTENT_CANCEL, INTENT_ABANDON };
 enum shopper_state {
 	SHOPPER_TO_COME,
 	SHOPPER_ASKED, /* for a hold (or a look), and not answered */
@@ -33,7 +33,7 @@ struct shopper {
 	int64_t due_ns;
 	uint32_t line; /* in plan.lines; a shopper who looks has none */
 	uint32_t think_ms;
-	uint8_t lines_n, fate;
+	uint8_t lines_n, intent;
 	bool looks, twice, warm;
 	/* record */
 	uint8_t state, reason, failing_line; /* of lines_n */
@@ -79,7 +79,7 @@ struct plan {
 	const struct scenario *scenario;
 	int64_t duration_ns;
 	int64_t begun_ms; /* record: the wall's time at the curve's beginning */
-	char stamp[24]; /* stands before every name: tells one run on a server from another; "" on one of our own */
+	char stamp[16]; /* stands before every name: tells one run on a server from another; "" on one of our own */
 	char (*skus)[PLAN_NAME_BYTES], (*locations)[PLAN_NAME_BYTES];
 	uint32_t skus_n, locations_n, cells_n, shoppers_n, lines_n, events_n, messages_n, tills_n;
 	struct plan_cell *cells; /* the last one is for the warm-up */
@@ -105,7 +105,7 @@ void plan_till_name(const struct plan *, uint32_t till, char *to);
 /* ---- for makers of plans ---- */
 /* Room for one more in a growing array; NULL: no memory, and the array is freed. */
 void *plan_grow(void *array, uint32_t used, uint32_t *room, size_t item_bytes);
-/* Adds the warm-up's SKU, cell and shoppers before those that are there (P1, P2), and what the scenario says of every shopper: fate,
+/* Adds the warm-up's SKU, cell and shoppers before those that are there (P1, P2), and what the scenario says of every shopper: intent,
  * thinking, pressing twice. */
 int plan_finish(struct plan *, uint64_t *random, struct why *);
 

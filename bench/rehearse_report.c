@@ -372,7 +372,10 @@ report_new(const char *command, const struct scenario *s, const struct house *h)
 		json_array_append_new(options, json_string(h->arguments[i]));
 	json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:b, s:n, s:o}", "format", "holdfast-bench report", "version", 1, "command", command, "begun_at", begun,
 	    "complete", false, "why", "machine", machine_json());
-	put(o, "server", json_pack("{s:b, s:s, s:s, s:o}", "own", h->own, "address", address, "version", h->version, "options", options));
+	json_t *sync = h->sync_ms[0] < 0 ? json_null() : json_pack("{s:o, s:o, s:o}", "p50", real(h->sync_ms[0]), "p99", real(h->sync_ms[1]), "max",
+	    real(h->sync_ms[2]));
+	put(o, "server", json_pack("{s:b, s:s, s:s, s:o, s:o}", "own", h->own, "address", address, "version", h->version, "options", options, "disk_sync_ms",
+	    sync));
 	put(o, "scenario", json_pack("{s:s, s:s, s:s, s:o}", "name", s->name, "about", s->about, "text", s->text, "values", values));
 	put(o, "runs", json_array());
 	return o;

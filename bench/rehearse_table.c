@@ -118,6 +118,19 @@ print_skus(FILE *to, const json_t *run)
 }
 
 static void
+print_capacity(FILE *to, const json_t *capacity)
+{
+	size_t i;
+	json_t *step;
+	fprintf(to, "\n  %12s %12s %12s %10s %10s\n", "rate/s", "hold p99 ms", "overloaded", "server cpu", "client cpu");
+	json_array_foreach(json_object_get(capacity, "steps"), i, step)
+		fprintf(to, "  %12s %12.2f %12s %10.2f %10.2f   %s%s\n", num(number(step, "rate_per_s")), number(step, "hold_p99_ms"), num(number(step, "overloaded_n")),
+		    number(step, "server_cpu"), number(step, "client_cpu"), json_is_true(json_object_get(step, "kept")) ? "kept" : "not kept: ",
+		    words(step, "text"));
+	fprintf(to, "\nCAPACITY: %s\n", words(capacity, "text"));
+}
+
+static void
 print_verdict(FILE *to, const json_t *report)
 {
 	const json_t *v = json_object_get(report, "verdict");
@@ -146,4 +159,6 @@ report_print(FILE *to, const json_t *report)
 		fprintf(to, "\n  %s%s\n", json_is_true(json_object_get(client, "bottleneck")) ? "NOTE: " : "", words(client, "text"));
 	}
 	print_verdict(to, report);
+	if (json_object_get(report, "capacity"))
+		print_capacity(to, json_object_get(report, "capacity"));
 }

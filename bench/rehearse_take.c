@@ -30,12 +30,12 @@ refusal_count(struct play *p, const struct shopper *s, enum status status, int64
 static void
 next_step(struct play *p, uint32_t index, int64_t now)
 {
-	static const enum step next[] = { [FATE_COMMIT] = STEP_COMMIT, [FATE_FULFIL] = STEP_COMMIT, [FATE_CANCEL] = STEP_RELEASE };
+	static const enum step next[] = { [INTENT_COMMIT] = STEP_COMMIT, [INTENT_FULFIL] = STEP_COMMIT, [INTENT_CANCEL] = STEP_RELEASE };
 	struct shopper *s = &p->plan->shoppers[index];
 	int64_t due_ns = now + (int64_t)s->think_ms * 1000000;
-	if (s->state == SHOPPER_HELD && s->fate != FATE_ABANDON)
-		play_later(p, due_ns, index, next[s->fate]);
-	else if (s->state == SHOPPER_COMMITTED && s->fate == FATE_FULFIL)
+	if (s->state == SHOPPER_HELD && s->intent != INTENT_ABANDON)
+		play_later(p, due_ns, index, next[s->intent]);
+	else if (s->state == SHOPPER_COMMITTED && s->intent == INTENT_FULFIL)
 		play_later(p, due_ns, index, STEP_FULFIL);
 }
 

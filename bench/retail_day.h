@@ -48,6 +48,7 @@ enum basket_state { BASKET_NEW, BASKET_REFUSED, BASKET_HELD, BASKET_COMMITTED, B
 
 struct basket {
 	double due;
+	int64_t at; /* ms; of a basket of a file */
 	uint32_t line, lines_n; /* in day.lines */
 	uint64_t granted_seq; /* 0: not granted */
 	uint64_t ended_seq; /* fulfilled or released; expired: worked out by the judge */
@@ -85,6 +86,8 @@ struct day {
 void day_make(struct day *, uint64_t seed, double scale);
 /* A day from a CSV file (may be gzipped). 0, or -1 with *why. */
 int day_read(struct day *, const char *path, struct why *);
+/* The same, but all sales are orders: the only facts are returns and adjustments. */
+int day_read_orders(struct day *, const char *path, struct why *);
 
 /* Growing arrays for both: returns the array with room for one more. Ends the program when memory does. */
 void *day_grow(void *array, uint32_t used, uint32_t *room, size_t item_bytes);

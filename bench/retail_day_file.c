@@ -47,7 +47,7 @@ struct reading {
 	int field_n;
 	uint64_t line;
 	struct why *why;
-	bool failed;
+	bool failed, all_web;
 };
 
 static void
@@ -239,16 +239,16 @@ split_rows(struct reading *r, uint32_t facts_room)
 	for (uint32_t i = 0; i < r->rows_n; i++) {
 		const struct row *row = &r->rows[i];
 		double due = (double)i / r->rows_n;
-		bool web = row->kind == FACT_SALE && row->txn && (row->txn >> 1) % 2;
+		bool web = row->kind == FACT_SALE && (r->all_web || (row->txn && (row->txn >> 1) % 2));
 		if (!web) {
 			d->facts = day_grow(d->facts, d->facts_n, &facts_room, sizeof *d->facts);
 			d->facts[d->facts_n++] = (struct fact){ .at = row->at, .due = due, .cell = row->cell, .kind = row->kind,
 				.qty = row->kind == FACT_SALE ? -row->qty : row->qty, .n = ++d->sent_n[0] };
 			continue;
 		}
-		if (row->txn != open_txn || d->baskets[d->baskets_n - 1].lines_n == BASKET_LINES_MAX) {
+		if (row->txn != open_txn || !row->txn || d->baskets[d->baskets_n - 1].lines_n == BASKET_LINES_MAX) {
 			d->baskets = day_grow(d->baskets, d->baskets_n, &baskets_room, sizeof *d->baskets);
-			d->baskets[d->baskets_n++] = (struct basket){ .due = due, .line = d->lines_n, .fate = (uint8_t)day_fate(day_random(&random)) };
+			d->baskets[d->baskets_n++] = (struct basket){ .due = due, .at = row->at, .line = d->lines_n, .fate = (uint8_t)day_fate(day_random(&random)) };
 			open_txn = row->txn;
 		}
 		d->lines = day_grow(d->lines, d->lines_n, &lines_room, sizeof *d->lines);
@@ -282,12 +282,12 @@ parse_file(struct reading *r, const char *path)
 	return r->failed ? -1 : 0;
 }
 
-int
-day_read(struct day *d, const char *path, struct why *why)
+static int
+read_day(struct day *d, const char *path, bool all_web, struct why *why)
 {
 	static struct reading r;
 	uint32_t facts_room = 0;
-	r = (struct reading){ .day = d, .why = why };
+	r = (struct reading){ .day = d, .all_web = all_web, .why = why };
 	*d = (struct day){ .what = path, .sources_n = 2 };
 	d->sources = calloc(2, sizeof *d->sources);
 	d->sent_n = calloc(2, sizeof *d->sent_n);
@@ -298,4 +298,16 @@ day_read(struct day *d, const char *path, struct why *why)
 	add_opening(&r, &facts_room);
 	split_rows(&r, facts_room);
 	return 0;
+}
+
+int
+day_read(struct day *d, const char *path, struct why *why)
+{
+	return read_day(d, path, false, why);
+}
+
+int
+day_read_orders(struct day *d, const char *path, struct why *why)
+{
+	return read_day(d, path, true, why);
 }

@@ -1,28 +1,131 @@
-/* holdfast-bench.c: the rehearsal tool's main: subcommands and files. The work is in bench/rehearse*.c. */
-#include "bench/rehearse.h"
+/* holdfast-bench.c: the rehearsal tool's main: which command, which files. The options are in cmd/bench_options.c, the work in bench/rehearse*.c. */
+#include "bench/rehearse_capacity.h"
+#include "bench/rehearse_replay.h"
+#include "cmd/bench_options.h"
 
+#include <errno.h>
 #include <stdio.h>
+
+#define EXIT_BAD 1
+#define EXIT_USAGE 2
+#define EXIT_SERVER 3
+#define EXIT_FILE 7
+
+static int
+say(int code, const char *text)
+{
+	fprintf(stderr, "holdfast-bench: %s\n", text);
+	return code;
+}
+
+static int
+file_failed(const char *path)
+{
+	fprintf(stderr, "holdfast-bench: cannot write %s: %s\n", path, strerror(errno));
+	return EXIT_FILE;
+}
+
+static int
+write_json(const char *path, const json_t *report)
+{
+	FILE *f = fopen(path, "w");
+	bool written = f && json_dumpf(report, f, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', f) != EOF;
+	if (f)
+		written = fclose(f) == 0 && written;
+	return written ? 0 : file_failed(path);
+}
+
+/* The report's files, and the table. */
+static int
+tell(const struct bench_options *o, const json_t *report)
+{
+	const json_t *capacity = json_object_get(report, "capacity");
+	bool good = report_good(report) && (!capacity || json_number_value(json_object_get(capacity, "rate_per_s")) > 0);
+	int code = good ? 0 : EXIT_BAD, failed = 0;
+	report_print(stdout, report);
+	fflush(stdout);
+	if (o->json)
+		failed = write_json(o->json, report);
+	return failed ? failed : code;
+}
+
+/* The scenario that is meant, with what the command line changes. */
+static int
+scenario_of(const struct bench_options *o, struct scenario *s, struct why *why)
+{
+	char runs[64];
+	if (o->command == BENCH_REPLAY)
+		scenario_replay(s);
+	else if (scenario_read(s, o->subject, why) < 0)
+		return -1;
+	for (uint32_t i = 0; i < o->sets_n; i++)
+		if (scenario_set(s, o->sets[i], why) < 0)
+			return -1;
+	snprintf(runs, sizeof runs, "runs=%.40s", o->runs ? o->runs : "");
+	return o->runs && scenario_set(s, runs, why) < 0 ? -1 : scenario_check(s, why);
+}
+
+static int
+play(const struct bench_options *o)
+{
+	static struct scenario s;
+	struct why why = { "" };
+	struct rehearsal r = { .command = bench_commands[o->command].name, .scenario = &s, .server = o->server, .events = o->events, .quiet = o->quiet };
+	if (scenario_of(o, &s, &why) < 0)
+		return say(EXIT_USAGE, why.text);
+	if (o->command == BENCH_REPLAY) {
+		if (replay_open(o->subject, o->speed, o->stock, &s, &why) < 0)
+			return say(EXIT_FILE, why.text);
+		r.make = replay_plan;
+	}
+	json_t *report = o->command == BENCH_CAPACITY ? capacity(&r, o->p99_ms, &why) : rehearse(&r, &why);
+	if (!report)
+		return say(EXIT_SERVER, why.text);
+	int code = tell(o, report);
+	json_decref(report);
+	return code;
+}
+
+static int
+show(const char *where)
+{
+	static struct scenario s;
+	struct why why;
+	if (scenario_read(&s, where, &why) < 0)
+		return say(EXIT_USAGE, why.text);
+	fputs(s.text, stdout);
+	return 0;
+}
+
+static int
+list(void)
+{
+	struct why why;
+	if (scenario_list(stdout, &why) < 0)
+		return say(EXIT_FILE, why.text);
+	puts("\n'holdfast-bench show NAME' prints one, 'holdfast-bench run NAME' plays it. For one of your own: show, change, run ./my-file.ini");
+	return 0;
+}
 
 int
 main(int argc, char **argv)
 {
-	static struct scenario s;
+	struct bench_options o;
 	struct why why = { "" };
-	if (scenario_read(&s, argv[1], &why) < 0)
-		goto bad;
-	for (int i = 2; i < argc; i++)
-		if (scenario_set(&s, argv[i], &why) < 0)
-			goto bad;
-	if (scenario_check(&s, &why) < 0)
-		goto bad;
-	struct rehearsal r = { .scenario = &s };
-	json_t *report = rehearse(&r, &why);
-	if (!report)
-		goto bad;
-	report_print(stdout, report);
-	json_dump_file(report, "/tmp/rehearse.json", JSON_COMPACT | JSON_REAL_PRECISION(6));
-	return report_good(report) ? 0 : 1;
-bad:
-	fprintf(stderr, "holdfast-bench: %s\n", why.text);
-	return 2;
+	if (bench_options_read(&o, argc, argv, &why) < 0)
+		return say(EXIT_USAGE, why.text);
+	if (o.help || o.version) {
+		o.help ? bench_options_help(stdout) : (void)puts(BENCH_VERSION);
+		return 0;
+	}
+	switch (o.command) {
+	case BENCH_LIST: return list();
+	case BENCH_SHOW: return show(o.subject);
+	case BENCH_KEYS: scenario_help(stdout); return 0;
+	case BENCH_RUN:
+	case BENCH_CAPACITY:
+	case BENCH_REPLAY: return play(&o);
+	case BENCH_PAGE: return say(EXIT_USAGE, "no page in this build");
+	}
+	return EXIT_USAGE;
 }

@@ -170,16 +170,16 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 
-pages := $(B)/man/holdfast.1 $(B)/man/holdfastd.8 $(B)/man/holdfast-gate.8
-completions := $(addprefix $(B)/completion/,holdfast holdfastd holdfast-gate _holdfast)
+pages := $(B)/man/holdfast.1 $(B)/man/holdfast-bench.1 $(B)/man/holdfastd.8 $(B)/man/holdfast-gate.8
+completions := $(addprefix $(B)/completion/,holdfast holdfastd holdfast-gate holdfast-bench _holdfast)
 # What goes where.
-installed = $(addsuffix :$(BINDIR):755,$(B)/holdfastd $(B)/holdfast-gate $(B)/holdfast) \
-	$(B)/man/holdfast.1:$(DATADIR)/man/man1:644 $(B)/man/holdfastd.8:$(DATADIR)/man/man8:644 \
+installed = $(addsuffix :$(BINDIR):755,$(B)/holdfastd $(B)/holdfast-gate $(B)/holdfast $(B)/holdfast-bench) \
+	$(addsuffix :$(DATADIR)/man/man1:644,$(B)/man/holdfast.1 $(B)/man/holdfast-bench.1) $(B)/man/holdfastd.8:$(DATADIR)/man/man8:644 \
 	$(B)/man/holdfast-gate.8:$(DATADIR)/man/man8:644 \
 	$(addsuffix :$(DATADIR)/bash-completion/completions:644,$(filter-out %/_holdfast,$(completions))) \
 	$(B)/completion/_holdfast:$(DATADIR)/zsh/site-functions:644 \
 	$(addsuffix :$(INCLUDEDIR)/holdfast:644,$(wildcard include/holdfast/*.h)) $(B)/libholdfast.a:$(LIBDIR):644 \
-	$(B)/holdfast.pc:$(LIBDIR)/pkgconfig:644 $(addsuffix :$(DATADIR)/doc/holdfast:644,README.md net/PROTOCOL.md net/GATE.md)
+	$(addsuffix :$(DATADIR)/holdfast/scenarios:644,$(wildcard bench/scenarios/*.ini)) $(B)/holdfast.pc:$(LIBDIR)/pkgconfig:644 $(addsuffix :$(DATADIR)/doc/holdfast:644,README.md net/PROTOCOL.md net/GATE.md)
 
 $(B)/man/%.1 $(B)/man/%.8: $(B)/holdfast
 	@mkdir -p $(@D)
@@ -209,7 +209,7 @@ uninstall: ## remove what 'make install' with the same PREFIX put there
 		IFS=: read -r from folder mode <<<"$$item"; \
 		rm -f "$(DESTDIR)$$folder/$${from##*/}"; \
 	done
-	@for folder in $(INCLUDEDIR)/holdfast $(DATADIR)/doc/holdfast; do \
+	@for folder in $(INCLUDEDIR)/holdfast $(DATADIR)/doc/holdfast $(DATADIR)/holdfast/scenarios $(DATADIR)/holdfast; do \
 		[[ ! -d "$(DESTDIR)$$folder" ]] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
 	done
 

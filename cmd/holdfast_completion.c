@@ -54,7 +54,7 @@ static const char bash_body[] =
     "\tfolder) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$current\") ;;\n"
     "\tesac\n"
     "}\n"
-    "complete -F _holdfast holdfast holdfastd holdfast-gate\n";
+    "complete -F _holdfast holdfast holdfastd holdfast-gate holdfast-bench\n";
 
 static void
 bash_kind(const char *arg)
@@ -118,7 +118,7 @@ bash_options(const struct cli *cli, const struct program *all)
 static void
 bash(const struct cli *cli, const struct program *all)
 {
-	puts("# bash completion of holdfast, holdfastd and holdfast-gate: written by 'holdfast completion bash'");
+	puts("# bash completion of holdfast, holdfastd, holdfast-gate and holdfast-bench: written by 'holdfast completion bash'");
 	puts("_holdfast_commands() {\n\techo \"help");
 	for (const struct cli_command *c = cli->commands; c->name; c++)
 		printf("%s\n", c->name);
@@ -136,6 +136,9 @@ bash(const struct cli *cli, const struct program *all)
 		bash_kind(c->args);
 		puts(" ;;");
 	}
+	for (int i = 1; i < PROGRAMS; i++)
+		if (all[i].commands)
+			printf("\t%s/0) echo 'words %s' ;;\n\t%s/1) echo file ;;\n", all[i].name, all[i].commands, all[i].name);
 	puts("\thelp/0) echo \"words $(_holdfast_commands)\" ;;\n\tesac\n}");
 	fputs(bash_body, stdout);
 }
@@ -210,7 +213,7 @@ zsh_command(const struct cli *cli, const struct cli_command *c)
 static void
 zsh(const struct cli *cli, const struct program *all)
 {
-	puts("#compdef holdfast holdfastd holdfast-gate\n# zsh completion: written by 'holdfast completion zsh'");
+	puts("#compdef holdfast holdfastd holdfast-gate holdfast-bench\n# zsh completion: written by 'holdfast completion zsh'");
 	puts("_holdfast_subcommands() {\n\tlocal -a commands\n\tcommands=(");
 	for (const struct cli_command *c = cli->commands; c->name; c++) {
 		printf("\t\t'%s:", c->name);
@@ -227,11 +230,13 @@ zsh(const struct cli *cli, const struct program *all)
 	for (int i = 1; i < PROGRAMS; i++) {
 		printf("\t%s) _arguments -S", all[i].name);
 		zsh_options(all[i].options);
+		if (all[i].commands)
+			printf(" \\\n\t\t'1:command:(%s)' '*:file:_files'", all[i].commands);
 		puts(" ;;");
 	}
 	/* Loaded by compinit the file is the function's body; sourced it must register itself. */
 	puts("\tesac\n}\nif [[ $funcstack[1] == _holdfast ]]; then\n\t_holdfast \"$@\"\nelse\n"
-	    "\tcompdef _holdfast holdfast holdfastd holdfast-gate\nfi");
+	    "\tcompdef _holdfast holdfast holdfastd holdfast-gate holdfast-bench\nfi");
 }
 
 int

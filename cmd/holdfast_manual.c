@@ -200,5 +200,5 @@ cli_man(struct cli *cli, int argc, char **argv)
 			page(cli, all, i);
 			return CLI_OK;
 		}
-	return cli_usage(cli, "there is no page '%s': holdfast, holdfastd or holdfast-gate", argv[0]);
+	return cli_usage(cli, "there is no page '%s': holdfast, holdfastd, holdfast-gate or holdfast-bench", argv[0]);
 }

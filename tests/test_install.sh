@@ -37,19 +37,24 @@ done <<-'END'
 	bin/holdfast
 	bin/holdfastd
 	bin/holdfast-gate
+	bin/holdfast-bench
 	include/holdfast/holdfast.h
 	lib/libholdfast.a
 	lib/pkgconfig/holdfast.pc
 	share/man/man1/holdfast.1
+	share/man/man1/holdfast-bench.1
 	share/man/man8/holdfastd.8
 	share/man/man8/holdfast-gate.8
 	share/bash-completion/completions/holdfast
 	share/bash-completion/completions/holdfastd
 	share/bash-completion/completions/holdfast-gate
+	share/bash-completion/completions/holdfast-bench
+	share/holdfast/scenarios/flash-sale.ini
 	share/zsh/site-functions/_holdfast
 END
 verdict everything_is_there "$wrong"
-verdict the_programs_run_from_there "$(for p in holdfast holdfastd holdfast-gate; do "$prefix/bin/$p" --help >/dev/null || echo "$p"; done)"
+verdict the_scenarios_are_found_from_there "$("$prefix/bin/holdfast-bench" list | grep -q '^  flash-sale' || echo none)"
+verdict the_programs_run_from_there "$(for p in holdfast holdfastd holdfast-gate holdfast-bench; do "$prefix/bin/$p" --help >/dev/null || echo "$p"; done)"
 
 # ---- the manual ------------------------------------------------------------------------------------------------------
 pages=("$prefix"/share/man/man?/holdfast*)
@@ -69,9 +74,10 @@ while read -r name; do
 		grep -qF -- "${option//-/\\-}" "$prefix/share/man/man1/holdfast.1" || echo "holdfast $name: no $option"
 	done >>"$work/missing"
 done <"$work/subcommands"
-for program in holdfastd holdfast-gate; do
-	"$prefix/bin/$program" --help | grep -oE '^  --[a-z-]+' | while read -r option; do
-		grep -qF -- "${option//-/\\-}" "$prefix/share/man/man8/$program.8" || echo "$program: no $option"
+for program in holdfastd.8 holdfast-gate.8 holdfast-bench.1; do
+	section=${program#*.} program=${program%.*}
+	"$prefix/bin/$program" --help | grep -oE '^  --[a-z0-9-]+' | while read -r option; do
+		grep -qF -- "${option//-/\\-}" "$prefix/share/man/man$section/$program.$section" || echo "$program: no $option"
 	done >>"$work/missing"
 done
 verdict the_pages_say_what_help_says "$wrong$(cat "$work/missing")"
@@ -124,6 +130,9 @@ done <<-'END'
 	holdfastd --data |data
 	holdfastd --gate o|off
 	holdfast-gate --ev|--events
+	holdfast-bench cap|capacity
+	holdfast-bench run |day.csv
+	holdfast-bench run x --js|--json
 END
 if command -v zsh >/dev/null; then
 	verdict zsh_takes_its_script "$(zsh -n "$prefix/share/zsh/site-functions/_holdfast" 2>&1)"

@@ -13,11 +13,19 @@
 #define OVERLOADED_SHARE .01 /* more refusals for load than this: not kept */
 #define BUSY .85 /* of the processors */
 #define SHOPPERS_MAX 5000000
+#define COLUMN_MAX 1000
 
 static double
 number(const json_t *o, const char *name)
 {
 	return json_number_value(json_object_get(o, name));
+}
+
+static int
+double_order(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
 }
 
 static const json_t *
@@ -59,23 +67,29 @@ capacity_kept(const json_t *report, double p99_ms)
 	return only_run(report) && report_good(report) && p99 <= p99_ms && answered_share(report) >= 1 && overloaded_share(report) <= OVERLOADED_SHARE;
 }
 
+/* What a column of processors came to when it was busiest: the mean of its upper quarter. */
 static double
-column_most(const json_t *report, const char *name)
+column_busiest(const json_t *report, const char *name)
 {
-	double most = 0;
-	size_t i;
+	double values[COLUMN_MAX], sum = 0;
+	size_t n = 0, i;
 	json_t *v;
 	json_array_foreach(json_object_get(json_object_get(only_run(report), "series"), name), i, v)
-		most = json_number_value(v) > most ? json_number_value(v) : most;
-	return most;
+		if (json_is_number(v) && n < COLUMN_MAX)
+			values[n++] = json_number_value(v);
+	qsort(values, n, sizeof *values, double_order);
+	size_t upper = (n + 3) / 4;
+	for (i = n - upper; i < n; i++)
+		sum += values[i];
+	return upper ? sum / (double)upper : 0;
 }
 
 const char *
 capacity_gave_way(const json_t *report, double p99_ms, char *text, size_t n)
 {
 	const json_t *run = only_run(report), *client = json_object_get(run, "client"), *machine = json_object_get(report, "machine");
-	double late = number(json_object_get(client, "late_ms"), "p99"), server = column_most(report, "server_cpu"), gate = column_most(report, "gate_cpu");
-	double own = column_most(report, "client_cpu"), cpus = number(machine, "cpus_n");
+	double late = number(json_object_get(client, "late_ms"), "p99"), server = column_busiest(report, "server_cpu"), gate = column_busiest(report, "gate_cpu");
+	double own = column_busiest(report, "client_cpu"), cpus = number(machine, "cpus_n");
 	double sync = number(json_object_get(json_object_get(report, "server"), "disk_sync_ms"), "p99");
 	double loops = atof(json_string_value(json_object_get(json_object_get(json_object_get(report, "scenario"), "values"), "loops")));
 	if (!json_is_true(json_object_get(report, "complete"))) {
@@ -88,11 +102,11 @@ capacity_gave_way(const json_t *report, double p99_ms, char *text, size_t n)
 		return "the load generator";
 	}
 	if (server + gate + own >= BUSY * cpus) {
-		snprintf(text, n, "all processors were busy in the worst interval: server %.2f, gate %.2f, this program %.2f of %.0f", server, gate, own, cpus);
+		snprintf(text, n, "all processors were busy in the busiest quarter: server %.2f, gate %.2f, this program %.2f of %.0f", server, gate, own, cpus);
 		return "the machine's processors";
 	}
 	if (server >= BUSY * loops) {
-		snprintf(text, n, "the server used %.2f processors in the worst interval, with %.0f network thread%s", server, loops, loops > 1 ? "s" : "");
+		snprintf(text, n, "the server used %.2f processors in the busiest quarter, with %.0f network thread%s", server, loops, loops > 1 ? "s" : "");
 		return "the server's threads";
 	}
 	if (sync >= p99_ms / 2) {

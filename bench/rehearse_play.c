@@ -295,26 +295,32 @@ watch_stock(struct play *p, uint32_t interval, int64_t now)
 		talk_look(&k->out, number, p->plan, p->watched, p->watched_n);
 }
 
-/* The interval that ends now gets what was used in it. */
+static void
+sample_put(struct play *p, struct interval *i, const struct looks *before, const struct looks *l)
+{
+	i->sampled = true;
+	i->in_flight = p->under_way;
+	i->client_cpu = processors(before->client.cpu_s, l->client.cpu_s, before, l);
+	i->server_cpu = l->server_known ? processors(before->server.cpu_s, l->server.cpu_s, before, l) : -1;
+	i->gate_cpu = l->gate_known ? processors(before->gate.cpu_s, l->gate.cpu_s, before, l) : -1;
+	i->server_rss_bytes = l->server_known ? l->server.rss_bytes : -1;
+	i->gate_rss_bytes = l->gate_known ? l->gate.rss_bytes : -1;
+	p->rss_peak_bytes = i->server_rss_bytes > p->rss_peak_bytes ? i->server_rss_bytes : p->rss_peak_bytes;
+}
+
+/* What was used since the last sample belongs to the interval that ends now: to several, if this is late. */
 static void
 sample(struct play *p, struct looks *before)
 {
 	struct looks l;
+	struct interval *i = NULL;
 	look(p, &l);
-	struct interval *i = series_at(&p->series, p->sample_ns - 1);
-	if (i) {
-		i->sampled = true;
-		i->in_flight = p->under_way;
-		i->client_cpu = processors(before->client.cpu_s, l.client.cpu_s, before, &l);
-		i->server_cpu = l.server_known ? processors(before->server.cpu_s, l.server.cpu_s, before, &l) : -1;
-		i->gate_cpu = l.gate_known ? processors(before->gate.cpu_s, l.gate.cpu_s, before, &l) : -1;
-		i->server_rss_bytes = l.server_known ? l.server.rss_bytes : -1;
-		i->gate_rss_bytes = l.gate_known ? l.gate.rss_bytes : -1;
-		p->rss_peak_bytes = i->server_rss_bytes > p->rss_peak_bytes ? i->server_rss_bytes : p->rss_peak_bytes;
+	for (; p->sample_ns <= l.at_ns; p->sample_ns += p->series.interval_ns)
+		if ((i = series_at(&p->series, p->sample_ns - 1)))
+			sample_put(p, i, before, &l);
+	if (i)
 		watch_stock(p, (uint32_t)(i - p->series.at), play_now(p));
-	}
 	*before = l;
-	p->sample_ns += p->series.interval_ns;
 }
 
 /* ---- the loop ---- */
@@ -351,8 +357,10 @@ loop(struct play *p)
 			break;
 		if (now >= p->sample_ns)
 			sample(p, &before);
-		if (now >= 0 && first.at_ns < 0)
-			first = before = (look(p, &before), before);
+		if (now >= 0 && first.at_ns < 0) {
+			look(p, &before);
+			first = before;
+		}
 		send_due(p);
 		flush_all(p);
 		wait_and_take(p);

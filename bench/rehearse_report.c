@@ -298,14 +298,20 @@ verdict_json(const struct verdict *v)
 	    not_compared));
 	json_array_append_new(checks, check_json("unanswered", v->unanswered, "requests without an answer when the run ended"));
 	json_array_append_new(checks, check_json("wrong", v->wrong, "answers that the rules do not allow"));
-	snprintf(lost, sizeof lost, "%lld units came back to cells where somebody had been refused: enough for %llu of them (%lld units), had they waited; %lld of "
+	if (l->shoppers == 0)
+		snprintf(lost, sizeof lost, "nobody who was refused could have been served later");
+	else
+		snprintf(lost, sizeof lost, "%lld units came back to cells where somebody had been refused: enough for %llu of them (%lld units), had they waited; %lld of "
 	    "these units were left at the end", (long long)l->came_back, (ull)l->shoppers, (long long)l->units, (long long)l->unsold_units);
-	snprintf(fair, sizeof fair, "%.2f %% of pairs of granted shoppers were granted against the order of their arrival; %llu refused shoppers came before one who "
+	if (f->granted == 0)
+		snprintf(fair, sizeof fair, "nothing ran out, so nobody was before another");
+	else
+		snprintf(fair, sizeof fair, "%.2f %% of pairs of granted shoppers were granted against the order of their arrival; %llu refused shoppers came before one who "
 	    "was granted, %llu of them although no unit had come back in between (by %.1f ms at most)", f->out_of_order_share * 100,
 	    (ull)f->passed_over, (ull)f->unexplained, f->worst_ms);
 	return json_pack("{s:b, s:o, s:{s:I, s:I, s:I, s:I, s:s}, s:{s:I, s:f, s:I, s:I, s:o, s:s}, s:I}", "good", judge_good(v), "checks", checks,
-	    "lost_sales", "shoppers_n", (json_int_t)l->shoppers, "units_n", (json_int_t)l->units, "came_back_n", (json_int_t)l->came_back, "unsold_units_n", (json_int_t)l->unsold_units, "text", lost,
-	    "fairness", "granted_n", (json_int_t)f->granted, "out_of_order_share", f->out_of_order_share, "passed_over_n", (json_int_t)f->passed_over,
+	    "lost_sales", "shoppers_n", (json_int_t)l->shoppers, "units_n", (json_int_t)l->units, "came_back_n", (json_int_t)l->came_back,
+	    "unsold_units_n", (json_int_t)l->unsold_units, "text", lost, "fairness", "granted_n", (json_int_t)f->granted, "out_of_order_share", f->out_of_order_share, "passed_over_n", (json_int_t)f->passed_over,
 	    "unexplained_n", (json_int_t)f->unexplained, "worst_ms", real(f->worst_ms), "text", fair, "expired_unused_n", (json_int_t)v->expired_unused);
 }
 

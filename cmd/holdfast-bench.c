@@ -1,5 +1,6 @@
 /* holdfast-bench.c: the rehearsal tool's main: which command, which files. The options are in cmd/bench_options.c, the work in bench/rehearse*.c. */
 #include "bench/rehearse_capacity.h"
+#include "bench/rehearse_page.h"
 #include "bench/rehearse_replay.h"
 #include "cmd/bench_options.h"
 
@@ -35,6 +36,35 @@ write_json(const char *path, const json_t *report)
 	return written ? 0 : file_failed(path);
 }
 
+static int
+write_page(const char *path, const json_t *report)
+{
+	FILE *f = fopen(path, "w");
+	bool written = f && rehearse_page_write(f, report) == 0;
+	if (f)
+		written = fclose(f) == 0 && written;
+	return written ? 0 : file_failed(path);
+}
+
+/* The page of a report that is in a file. */
+static int
+page(const struct bench_options *o)
+{
+	json_error_t error;
+	json_t *report = json_load_file(o->subject, 0, &error);
+	const char *format = json_string_value(json_object_get(report, "format"));
+	int code = 0;
+	if (!report || !format || strcmp(format, "holdfast-bench report") != 0) {
+		fprintf(stderr, "holdfast-bench: %s is no report that --json wrote%s%s\n", o->subject, report ? "" : ": ", report ? "" : error.text);
+		code = EXIT_FILE;
+	} else if (o->page)
+		code = write_page(o->page, report);
+	else if (rehearse_page_write(stdout, report) < 0 || fflush(stdout) != 0)
+		code = file_failed("the page");
+	json_decref(report);
+	return code;
+}
+
 /* The report's files, and the table. */
 static int
 tell(const struct bench_options *o, const json_t *report)
@@ -46,6 +76,8 @@ tell(const struct bench_options *o, const json_t *report)
 	fflush(stdout);
 	if (o->json)
 		failed = write_json(o->json, report);
+	if (o->page && write_page(o->page, report) != 0)
+		failed = EXIT_FILE;
 	return failed ? failed : code;
 }
 
@@ -125,7 +157,7 @@ main(int argc, char **argv)
 	case BENCH_RUN:
 	case BENCH_CAPACITY:
 	case BENCH_REPLAY: return play(&o);
-	case BENCH_PAGE: return say(EXIT_USAGE, "no page in this build");
+	case BENCH_PAGE: return page(&o);
 	}
 	return EXIT_USAGE;
 }

@@ -131,18 +131,6 @@ cells_open(struct call *call, uint32_t most, struct cells_ask *ask, enum handled
 	return read_behind(call, &ask->options, ask->durable, handled);
 }
 
-static bool
-cells_pair(struct call *call, struct cells_ask *ask, uint32_t i, struct bytes *sku, struct bytes *place)
-{
-	struct reader *r = &ask->pairs;
-	uint32_t n;
-	if (reader_array(r, &n) && n == 2 && reader_text(r, NAME_BYTES_MAX, sku) && reader_text(r, PLACE_BYTES_MAX, place))
-		return true;
-	params_refuse(call->space, "cells[%u] must be [sku, location-or-group]: 1 to %d and 1 to %d bytes of UTF-8", i, NAME_BYTES_MAX,
-	    PLACE_BYTES_MAX);
-	return false;
-}
-
 static enum handled
 cells_bad(struct call *call, size_t before)
 {
@@ -150,45 +138,66 @@ cells_bad(struct call *call, size_t before)
 	return call_bad(call);
 }
 
-/* The pairs behind the one that is read now (core/ahead.h). A few stand in the cache's way anyhow. */
+/* The pairs, decoded some time before their turn, so that what they will touch is on its way (core/ahead.h). A few stand in its way. */
 #define PAIRS_AHEAD_MIN 4
-struct pairs_ahead {
-	struct reader pairs;
-	uint32_t left;
+struct pairs {
+	struct reader from;
+	uint32_t left; /* not decoded yet */
+	bool ahead;
 	struct ahead_line line;
+	struct pair {
+		struct bytes sku, place;
+		bool whole;
+	} at[AHEAD_WINDOW]; /* by the place in the line */
 };
 
 static void
-pairs_ahead_begin(struct pairs_ahead *a, const struct cells_ask *ask)
+pairs_begin(struct pairs *p, const struct cells_ask *ask)
 {
-	a->pairs = ask->pairs;
-	a->left = ask->pairs_n >= PAIRS_AHEAD_MIN ? ask->pairs_n : 0;
-	a->line.first = a->line.n = 0;
+	p->from = ask->pairs;
+	p->left = ask->pairs_n;
+	p->ahead = ask->pairs_n >= PAIRS_AHEAD_MIN;
+	p->line.first = p->line.n = 0;
 }
 
 static void
-pairs_ahead_next(struct call *call, struct pairs_ahead *a)
+pair_read(struct reader *r, struct pair *pair)
 {
-	struct bytes sku, place;
 	uint32_t n;
-	for (; a->left > 0 && !ahead_line_full(&a->line); a->left--) {
-		if (!reader_array(&a->pairs, &n) || n != 2 || !reader_str(&a->pairs, &sku) || !reader_str(&a->pairs, &place)) {
-			a->left = 0; /* who reads it in earnest will say what is wrong */
-			break;
+	pair->whole = reader_array(r, &n) && n == 2 && reader_text(r, NAME_BYTES_MAX, &pair->sku) && reader_text(r, PLACE_BYTES_MAX, &pair->place);
+	if (!pair->whole)
+		pair->sku = (struct bytes){ NULL, 0 };
+}
+
+/* Pair i, the next one; NULL: it is none, which is worded. */
+static const struct pair *
+pairs_next(struct call *call, struct pairs *p, uint32_t i)
+{
+	struct pair *pair = &p->at[p->line.first];
+	if (!p->ahead) {
+		pair_read(&p->from, pair);
+	} else {
+		for (; p->left > 0 && !ahead_line_full(&p->line); p->left--) {
+			struct ahead *ahead = ahead_line_add(&p->line);
+			struct pair *last = &p->at[ahead - p->line.at];
+			pair_read(&p->from, last);
+			ahead_begin(call->service->engine, ahead, (struct bytes){ NULL, 0 }, last->sku, last->place);
 		}
-		ahead_begin(call->service->engine, ahead_line_add(&a->line), (struct bytes){ NULL, 0 }, sku, place);
+		ahead_line_next(call->service->engine, &p->line);
 	}
-	if (a->line.n > 0)
-		ahead_line_next(call->service->engine, &a->line);
+	if (pair->whole)
+		return pair;
+	params_refuse(call->space, "cells[%u] must be [sku, location-or-group]: 1 to %d and 1 to %d bytes of UTF-8", i, NAME_BYTES_MAX,
+	    PLACE_BYTES_MAX);
+	return NULL;
 }
 
 enum handled
 handle_ats(struct call *call)
 {
-	struct pairs_ahead ahead;
+	struct pairs pairs;
 	struct cells_ask ask;
 	enum handled handled;
-	struct bytes sku, place;
 	if (cells_open(call, ATS_CELLS_MAX, &ask, &handled))
 		return handled;
 	uint8_t *room = buffer_room(call->out, WIRE_HEAD_BYTES_MAX + 1 + WIRE_INT_BYTES_MAX + (size_t)(ask.pairs_n + 1) * WIRE_INT_BYTES_MAX);
@@ -199,14 +208,14 @@ handle_ats(struct call *call)
 	*p++ = 0x92;
 	p = wire_uint(p, ask.durable);
 	p = wire_array(p, ask.pairs_n);
-	pairs_ahead_begin(&ahead, &ask);
+	pairs_begin(&pairs, &ask);
 	for (uint32_t i = 0; i < ask.pairs_n; i++) {
 		int64_t ats;
 		uint64_t seq;
-		pairs_ahead_next(call, &ahead);
-		if (!cells_pair(call, &ask, i, &sku, &place))
+		const struct pair *pair = pairs_next(call, &pairs, i);
+		if (!pair)
 			return call_bad(call);
-		if (view_ats(call->service->engine, sku, place, &ats, &seq) != VIEW_OK) {
+		if (view_ats(call->service->engine, pair->sku, pair->place, &ats, &seq) != VIEW_OK) {
 			*p++ = 0xc0;
 			continue;
 		}
@@ -241,10 +250,9 @@ put_cell(struct buffer *b, const struct cell_view *cell)
 enum handled
 handle_stock(struct call *call)
 {
-	struct pairs_ahead ahead;
+	struct pairs pairs;
 	struct cells_ask ask;
 	enum handled handled;
-	struct bytes sku, place;
 	uint64_t newest = 0;
 	size_t before = call->out->used;
 	if (cells_open(call, STOCK_CELLS_MAX, &ask, &handled))
@@ -253,13 +261,13 @@ handle_stock(struct call *call)
 	put_array(call->out, 2);
 	put_uint(call->out, ask.durable);
 	put_array(call->out, ask.pairs_n);
-	pairs_ahead_begin(&ahead, &ask);
+	pairs_begin(&pairs, &ask);
 	for (uint32_t i = 0; i < ask.pairs_n; i++) {
 		struct cell_view cell;
-		pairs_ahead_next(call, &ahead);
-		if (!cells_pair(call, &ask, i, &sku, &place))
+		const struct pair *pair = pairs_next(call, &pairs, i);
+		if (!pair)
 			return cells_bad(call, before);
-		if (view_cell(call->service->engine, sku, place, &cell) != VIEW_OK) {
+		if (view_cell(call->service->engine, pair->sku, pair->place, &cell) != VIEW_OK) {
 			put_nil(call->out);
 			continue;
 		}

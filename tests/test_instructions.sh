@@ -46,7 +46,7 @@ done <<'END'
 	sale           10000  2920
 	ats            10000   540
 	index          10000   250
-	ats_many       10000  1160
+	ats_many       10000  1110
 	scan           10000   310
 	decode         10000   680
 	encode         10000   570

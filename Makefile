@@ -156,8 +156,8 @@ SOAK_RATE ?= 200000
 bench-soak: all ## SOAK_S=1200 seconds of SOAK_RATE=200000 commands a second that close what they open: does anything grow?
 	@bench/scale.sh soak $(B) $(SOAK_S) $(SOAK_RATE)
 bench-peers: ROUNDS := 3
-bench-peers: SECONDS := 5
-bench-peers: all ## beside Redis, PostgreSQL, Tarantool: ROUNDS=3 of SECONDS=5 for each; writes bench/RESULTS.md (INTO=folder: there instead)
+bench-peers: SECONDS := 4
+bench-peers: all ## beside Redis, PostgreSQL, Tarantool: ROUNDS=3 of SECONDS=4 for each; writes bench/RESULTS.md (INTO=folder: there instead)
 	@bench/peers.sh --build $(B) --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(INTO),--into $(INTO))
 
 # ---- manual, completion, install ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 # Ctrl-C ends the server and the client that run, removes their folder, and writes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=build rounds=3 seconds=5 only= into=
+build=build rounds=3 seconds=4 cells=10000 only= into=
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--build | --rounds | --seconds | --into) declare "${1#--}=${2:?}" ;;
@@ -32,27 +32,53 @@ trap 'exit 130' INT TERM
 measured() {
 	"$@" >"$work/figures" 2>"$work/complaint" </dev/null &
 	client=$!
-	wait "$client" || { client=; echo >&2; cat "$work/complaint" >&2; tail -5 "$work/log" >&2; exit 1; }
+	wait "$client" || { client=; head -5 "$work/complaint" >&2; tail -5 "$work/log" >&2; return 1; }
 	client=
 	figures=$(<"$work/figures")
 }
 
 trim() { sed -E 's/^ +//; s/ +$//' <<<"$1"; }
 
-# run ROW KIND ARGUMENTS...: a fresh server on a fresh folder, one load; a line of results: round, row, kind, rate, p50, p99, refused.
-run() {
-	local row=$1 kind=$2
+# The peers' own clients, where they can do the same work: is ours as cheap? Their rate, in $figures; no percentiles.
+run_redis_tool() { # redis-benchmark counts requests, not seconds; its keys are its own
+	redis-benchmark -p "$port" -t set -c 50 -P 128 -r "$cells" -d 10 -n $((cells * 50)) -q >"$work/complaint" 2>&1 </dev/null
+	measured redis-benchmark -p "$port" -t get -c 50 -P 128 -r "$cells" -n "$(awk -v s="$seconds" 'BEGIN { printf "%d", s * 2000000 }')" --csv
+	figures="$(awk -F '[",]+' '$2 == "GET" { printf "%.0f", $3 }' "$work/figures") 0 0 0"
+}
+run_postgres_tool() {
+	measured "$build/holdfast-load" --postgres "127.0.0.1:$port" --seconds 0.1 --in-flight 1 --brief # makes the tables
+	measured "$postgres_bin/pgbench" -h 127.0.0.1 -p "$port" -U holdfast -n -M prepared -c 50 -j 1 -T "$(awk -v s="$seconds" 'BEGIN { printf "%d", s + 1.999 }')" \
+		-f bench/postgres_reserve.pgbench postgres
+	figures="$(sed -n 's/^tps = \([0-9]*\).*/\1/p' "$work/figures") 0 0 0"
+}
+
+# once ROW KIND ARGUMENTS...: a fresh server on a fresh folder, one load.
+once() {
+	local kind=$2 speaks=${2%%_*}
 	shift 2
 	room=4000000 # its default; a full pipeline wants more
 	[[ "$*" != *"--in-flight 128"* ]] || room=20000000
-	start "$kind"
-	local speaks=${kind%%_*}
 	[[ "$*" != *--events* ]] || speaks=gate
-	measured "$build/holdfast-load" "--$speaks" "127.0.0.1:$port" --connections 50 "$@" --seconds "$seconds" --brief
+	start "$kind" || return
+	if [[ $kind == *_tool ]]; then
+		"run_$kind"
+	else
+		measured "$build/holdfast-load" "--$speaks" "127.0.0.1:$port" --connections 50 "$@" --cells "$cells" --seconds "$seconds" --brief
+	fi && [[ $figures == [0-9]* ]]
+}
+
+# run ROW KIND ARGUMENTS...: a line of results: round, row, kind, rate, p50, p99, refused. Whatever fails is tried once more; what fails again
+# is told on the page, and the others go on.
+run() {
+	if once "$@" || { stop; once "$@"; }; then
+		echo "$round $1 $2 $figures" >>"$work/results"
+	else
+		figures=FAILED
+		echo "Not measured: $1 $2 in round $round." >>"$work/failures"
+	fi
 	stop
-	echo "$round $row $kind $figures" >>"$work/results"
 	done_n=$((done_n + 1))
-	printf 'round %d of %d  %-6s %-16s %12s/s   (%d of %d runs)\n' "$round" "$rounds" "$row" "$kind" "${figures%% *}" "$done_n" "$all_n" >&2
+	printf 'round %d of %d  %-6s %-16s %12s/s   (%d of %d runs)\n' "$round" "$rounds" "$1" "$2" "${figures%% *}" "$done_n" "$all_n" >&2
 }
 
 # run_micro ROW: the engine without a server; and what else holdfast-micro and holdfast-limits say of this machine, into limits.
@@ -77,7 +103,7 @@ done)
 all_n=0 done_n=0
 for line in "${rows[@]}"; do set -- ${line##*|}; all_n=$((all_n + $# * rounds)); done
 
-: >"$work/results" >"$work/limits"
+: >"$work/results" >"$work/limits" >"$work/failures"
 begun=$(date '+%Y-%m-%d %H:%M')
 for ((round = 1; round <= rounds; round++)); do
 	for line in "${rows[@]}"; do
@@ -96,6 +122,7 @@ machine="$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1),
 	echo
 	echo "Machine: $machine, Linux $(uname -r), $(findmnt -no FSTYPE -T "$work"); clients on the same processors."
 	echo "Holdfast $(git describe --always --dirty 2>/dev/null || "$build/holdfastd" --version), $(redis-server --version | grep -oE 'v=[0-9.]+' | sed 's/v=/Redis /'), $("$postgres_bin/postgres" --version | sed 's/ (Debian.*//; s/postgres (PostgreSQL)/PostgreSQL/'), $(tarantool --version | head -1 | cut -d- -f1)."
+	[[ ! -s $work/failures ]] || { echo; cat "$work/failures"; }
 } >"$work/head"
 report() { awk "$@" -f bench/peers_report.awk bench/peers_rows.txt "$work/results" "$work/limits"; }
 report >"$work/tables"

@@ -1,6 +1,6 @@
 # peers_servers.sh: sourced by peers.sh: starts one server at a time on a free loopback port over an empty folder, and ends it by its id.
 # Wants $build, $work and $room (reservations that a Holdfast shall hold); keeps $server (its process, empty: none), $port and $folder. What each is told, and why, stands in METHOD.md.
-server= port= folder=$work/data
+server= port= events_port= folder=$work/data
 postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 
 # A port that nobody listens on now. Taken by somebody else in between, the start fails and says so.
@@ -21,7 +21,7 @@ until_true() {
 	done
 	echo "peers: a server did not start; its log:" >&2
 	tail -5 "$work/log" >&2
-	exit 1
+	return 1
 }
 
 # in_background COMMAND...: the server itself is what runs under $server, so that its id ends it.
@@ -35,12 +35,12 @@ start_holdfast() { # [GATE]
 	rm -f "$ports"
 	in_background "$build/holdfastd" --data "$folder" --listen 127.0.0.1:0 --port-file "$ports" --gate "${1:-off}" --http off \
 		--push off --feed off --events 127.0.0.1:0 --reservations-max "$room" --journal-bytes-max 0 --queue-age-ms 0
-	until_true test -e "$ports"
+	until_true test -e "$ports" || return
 	port=$(sed -n 's/^rpc=//p' "$ports")
 	events_port=$(sed -n 's/^events=//p' "$ports")
 }
 start_holdfast_gate() {
-	start_holdfast on
+	start_holdfast on || return
 	port=$events_port
 }
 
@@ -69,6 +69,7 @@ start_redis_always() { start_redis always; }
 start_redis_everysec() { start_redis everysec; }
 start_redis_off() { start_redis no; }
 start_redis_none() { start_redis none; }
+start_redis_tool() { start_redis none; }
 
 start_tarantool() {
 	free_port
@@ -86,7 +87,7 @@ start_postgres() {
 		mkdir "$work/postgres"
 		[[ $(id -u) != 0 ]] || chown postgres "$work/postgres"
 		(cd "$work/postgres" && "${as_postgres[@]}" "$postgres_bin/initdb" -D "$work/postgres" -U holdfast -A trust --no-sync --locale C -E UTF8) >"$work/log" 2>&1 ||
-			{ tail -5 "$work/log" >&2; exit 1; }
+			{ tail -5 "$work/log" >&2; return 1; }
 	fi
 	rmdir "$folder"
 	cp -a "$work/postgres" "$folder"
@@ -94,10 +95,11 @@ start_postgres() {
 	in_background "${as_postgres[@]}" "$postgres_bin/postgres" -D "$folder" -p "$port" -h 127.0.0.1 -k "" -c max_connections=200 \
 		-c synchronous_commit=on -c fsync=on -c shared_buffers=2GB -c wal_buffers=64MB -c min_wal_size=4GB -c max_wal_size=32GB \
 		-c checkpoint_timeout=30min -c jit=off -c plan_cache_mode=force_generic_plan -c update_process_title=off
-	until_true listens
-	# It listens before it has recovered nothing, and says no until then.
+	# It listens before it is ready, and says no until then.
 	until_true "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$port"
 }
+
+start_postgres_tool() { start_postgres; }
 
 # start KIND: one of the functions above.
 start() {
@@ -105,11 +107,13 @@ start() {
 	"start_$1"
 }
 
-# stop: asks it to end at once (SIGTERM; of PostgreSQL SIGINT, else it waits for its clients), and kills it after 20 s.
+# stop: what they have is thrown away, so nobody gets time to put it in order: SIGKILL; but a gate and PostgreSQL (SIGQUIT: at once) have
+# processes of their own to end, and get 20 s for it.
 stop() {
 	[[ -n $server ]] || return 0
-	local signal=TERM
-	[[ ! -e $folder/postmaster.pid ]] || signal=INT
+	local signal=KILL
+	[[ -z $events_port ]] || signal=TERM
+	[[ ! -e $folder/postmaster.pid ]] || signal=QUIT
 	kill -"$signal" "$server" 2>/dev/null || true
 	for _ in {1..1000}; do
 		kill -0 "$server" 2>/dev/null || break
@@ -117,6 +121,6 @@ stop() {
 	done
 	kill -KILL "$server" 2>/dev/null || true
 	wait "$server" 2>/dev/null || true
-	server=
+	server= events_port=
 	rm -rf "$folder"
 }

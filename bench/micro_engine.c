@@ -13,10 +13,11 @@ run_reserve(struct world *w, uint64_t n)
 	char id[] = "order-0000000000", sku[] = "s0000000";
 	struct asked_line line = { .sku = text(sku, 8), .location = text("ST-0001", 7), .qty = 1 };
 	for (uint64_t i = 0; i < n; i++) {
-		struct command c = { .kind = COMMAND_RESERVE };
+		struct command c;
 		struct result result;
-		digits_put(id + 6, 10, w->next_id++);
-		digits_put(sku + 1, 7, random_next(w) % w->cells);
+		digits_put(id + 6, 10, (uint32_t)w->next_id++);
+		digits_put(sku + 1, 7, random_cell(w));
+		c.kind = COMMAND_RESERVE;
 		c.reserve = (struct reserve_command){ .id = text(id, 16), .lines = &line, .lines_n = 1, .ttl_ms = 3600000 };
 		batch_ready(w);
 		engine_execute(w->engine, &c, &result);
@@ -34,9 +35,9 @@ static void
 in_hand_take(struct world *w, struct in_hand *h)
 {
 	memcpy(h->id, "order-", 6);
-	digits_put(h->id + 6, 10, w->next_id++);
+	digits_put(h->id + 6, 10, (uint32_t)w->next_id++);
 	h->sku[0] = 's';
-	digits_put(h->sku + 1, 7, random_next(w) % w->cells);
+	digits_put(h->sku + 1, 7, random_cell(w));
 	ahead_begin(w->engine, &h->ahead, text(h->id, 16), text(h->sku, 8), text("ST-0001", 7));
 }
 
@@ -49,13 +50,15 @@ run_reserve_ahead(struct world *w, uint64_t n)
 		in_hand_take(w, &hands[i]);
 	for (uint64_t i = 0; i < n; i++) {
 		struct in_hand *h = &hands[i % AHEAD_WINDOW];
-		struct command c = { .kind = COMMAND_RESERVE };
+		struct command c;
 		struct result result;
 		for (unsigned s = 1; s <= AHEAD_STEPS; s++)
 			ahead_step(w->engine, &hands[(i + s * AHEAD_DISTANCE) % AHEAD_WINDOW].ahead);
 		line.sku = text(h->sku, 8);
+		c.kind = COMMAND_RESERVE;
 		c.reserve = (struct reserve_command){ .id = text(h->id, 16), .lines = &line, .lines_n = 1, .ttl_ms = 3600000 };
 		batch_ready(w);
+		engine_hint(w->engine, &h->ahead);
 		engine_execute(w->engine, &c, &result);
 		w->wrong += result.status != STATUS_OK;
 		in_hand_take(w, h);
@@ -67,9 +70,10 @@ run_sale(struct world *w, uint64_t n)
 {
 	char sku[] = "s0000000";
 	for (uint64_t i = 0; i < n; i++) {
-		struct command c = { .kind = COMMAND_EVENT };
+		struct command c;
 		struct result result;
-		digits_put(sku + 1, 7, random_next(w) % w->cells);
+		digits_put(sku + 1, 7, random_cell(w));
+		c.kind = COMMAND_EVENT;
 		c.event = (struct event_command){ .source = text("till-1", 6), .n = ++w->next_id, .kind = EVENT_SALE, .sku = text(sku, 8),
 			.location = text("ST-0001", 7), .qty = 1, .at = w->now_ms, .as_of = -1, .raw = text("x", 1) };
 		batch_ready(w);
@@ -85,7 +89,7 @@ run_ats(struct world *w, uint64_t n)
 	for (uint64_t i = 0; i < n; i++) {
 		int64_t ats;
 		uint64_t seq;
-		digits_put(sku + 1, 7, random_next(w) % w->cells);
+		digits_put(sku + 1, 7, random_cell(w));
 		w->wrong += view_ats(w->engine, text(sku, 8), text("ST-0001", 7), &ats, &seq) != VIEW_OK;
 	}
 }
@@ -132,7 +136,7 @@ run_index(struct world *w, uint64_t n)
 {
 	char sku[] = "s0000000";
 	for (uint64_t i = 0; i < n; i++) {
-		uint64_t wanted = random_next(w) % w->cells;
+		uint32_t wanted = random_cell(w);
 		digits_put(sku + 1, 7, wanted);
 		w->wrong += view_sku_id(w->engine, text(sku, 8)) != wanted;
 	}

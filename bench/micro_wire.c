@@ -69,8 +69,8 @@ run_frame(struct world *w, uint64_t n)
 	frame_make(w);
 	for (uint64_t i = 0; i < n; i++) {
 		struct handling handling = { 0 };
-		digits_put((char *)w->frame + w->frame_id_at, 10, w->next_id++);
-		digits_put((char *)w->frame + w->frame_sku_at, 7, random_next(w) % w->cells);
+		digits_put((char *)w->frame + w->frame_id_at, 10, (uint32_t)w->next_id++);
+		digits_put((char *)w->frame + w->frame_sku_at, 7, random_cell(w));
 		batch_ready(w);
 		w->reply.used = 0;
 		w->wrong += methods_handle(&w->service, PLACE_ENGINE, w->now_ms, w->frame, w->frame_n, &w->reply, &handling) != HANDLED_REPLY ||
@@ -89,7 +89,7 @@ run_ats_many(struct world *w, uint64_t n)
 	for (uint64_t i = 0; i < n; i += 100) {
 		struct handling handling = { 0 };
 		for (unsigned k = 0; k < 100; k++)
-			digits_put((char *)frame + head + k * 18 + 3, 7, random_next(w) % w->cells);
+			digits_put((char *)frame + head + k * 18 + 3, 7, random_cell(w));
 		w->reply.used = 0;
 		w->wrong += methods_handle(&w->service, PLACE_ENGINE, w->now_ms, frame, used, &w->reply, &handling) != HANDLED_REPLY || handling.refused;
 	}

@@ -3,8 +3,6 @@
 #include "core/hash.h"
 #include "core/state.h"
 
-#define AHEAD_NOTHING UINT32_MAX
-
 static inline void
 fetch(const void *at)
 {
@@ -28,38 +26,44 @@ guess(const struct index *index, uint64_t hash)
 void
 ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct bytes sku, struct bytes location)
 {
-	*a = (struct ahead){ .location = AHEAD_NOTHING, .sku = AHEAD_NOTHING, .cell = AHEAD_NOTHING, .slot = AHEAD_NOTHING,
-		.has_cell = sku.n > 0, .has_id = id.n > 0 };
-	if (a->has_id) {
+	a->location = a->name = a->cell = a->slot = AHEAD_NOTHING;
+	a->step = 0;
+	a->has_cell = sku.n > 0;
+	a->id_n = id.n <= NAME_BYTES_MAX ? (uint8_t)id.n : 0;
+	if (a->id_n) {
+		memory_copy(a->id, id.at, id.n);
 		a->id_hash = hash_bytes(id);
 		fetch_home(&e->reservations.index, a->id_hash);
 	}
 	if (a->has_cell) {
 		a->sku_hash = hash_bytes(sku);
 		fetch_home(&e->names[NAMES_SKU].index, a->sku_hash);
-		a->location = guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
+		uint32_t place = guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
+		if (place != AHEAD_NOTHING)
+			a->location = names_at(&e->names[NAMES_LOCATION], place)->id;
 	}
 }
 
-/* Numbers behind the hashes; the words of the name, and where the cell's number stands. */
+/* What stands behind the hashes. */
 static void
-step_numbers(const struct engine *e, struct ahead *a)
+step_name(const struct engine *e, struct ahead *a)
 {
-	if (a->has_id && (a->slot = guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
+	if (a->id_n && (a->slot = guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
 		const uint8_t *reservation = (const uint8_t *)&e->reservations.at[a->slot];
 		fetch(reservation);
 		fetch(reservation + 64);
 		fetch(reservation + sizeof(struct reservation) - 1);
 		fetch(&e->reservations.lines[a->slot]);
 	}
-	if (!a->has_cell)
-		return;
-	a->sku = guess(&e->names[NAMES_SKU].index, a->sku_hash);
-	if (a->sku == AHEAD_NOTHING)
-		return;
-	fetch(&e->names[NAMES_SKU].offset[a->sku]);
-	if (a->location != AHEAD_NOTHING)
-		fetch_home(&e->cells.index, hash_pair(a->sku, a->location));
+	if (a->has_cell && (a->name = guess(&e->names[NAMES_SKU].index, a->sku_hash)) != AHEAD_NOTHING)
+		fetch(names_at(&e->names[NAMES_SKU], a->name));
+}
+
+static void
+step_number(const struct engine *e, struct ahead *a)
+{
+	if (a->name != AHEAD_NOTHING && a->location != AHEAD_NOTHING)
+		fetch_home(&e->cells.index, hash_pair(names_at(&e->names[NAMES_SKU], a->name)->id, a->location));
 }
 
 static void
@@ -73,13 +77,10 @@ fetch_cell(const struct engine *e, uint32_t n)
 static void
 step_cell(const struct engine *e, struct ahead *a)
 {
-	if (a->sku != AHEAD_NOTHING) {
-		fetch(e->names[NAMES_SKU].arena + e->names[NAMES_SKU].offset[a->sku]);
-		if (a->location != AHEAD_NOTHING)
-			a->cell = guess(&e->cells.index, hash_pair(a->sku, a->location));
-	} else if (a->slot != AHEAD_NOTHING) {
+	if (a->name != AHEAD_NOTHING && a->location != AHEAD_NOTHING)
+		a->cell = guess(&e->cells.index, hash_pair(names_at(&e->names[NAMES_SKU], a->name)->id, a->location));
+	else if (!a->has_cell && a->slot != AHEAD_NOTHING)
 		a->cell = e->reservations.lines[a->slot].cell;
-	}
 	if (a->cell != AHEAD_NOTHING)
 		fetch_cell(e, a->cell);
 }
@@ -88,7 +89,7 @@ step_cell(const struct engine *e, struct ahead *a)
 static void
 step_neighbour(const struct engine *e, struct ahead *a)
 {
-	if (a->cell == AHEAD_NOTHING || !a->has_id) /* lines belong to the engine's thread */
+	if (a->cell == AHEAD_NOTHING || !a->id_n) /* lines belong to the engine's thread */
 		return;
 	const struct line *lines = e->reservations.lines;
 	if (a->slot != AHEAD_NOTHING) {
@@ -105,10 +106,64 @@ step_neighbour(const struct engine *e, struct ahead *a)
 void
 ahead_step(const struct engine *e, struct ahead *a)
 {
-	static void (*const steps[AHEAD_STEPS])(const struct engine *, struct ahead *) = { step_numbers, step_cell, step_neighbour };
+	static void (*const steps[AHEAD_STEPS])(const struct engine *, struct ahead *) = { step_name, step_number, step_cell, step_neighbour };
 	if (a->step < AHEAD_STEPS)
 		steps[a->step++](e, a);
 }
+
+/* ---- hints: what a walk found, believed after a look (A3) ---- */
+
+void
+hint_clear(struct engine *e)
+{
+	e->hint.name = e->hint.location = e->hint.cell = AHEAD_NOTHING;
+	e->hint.id_n = 0;
+}
+
+void
+engine_hint(struct engine *e, const struct ahead *a)
+{
+	e->hint = *a;
+}
+
+uint64_t
+hint_id_hash(const struct engine *e, struct bytes id)
+{
+	const struct ahead *h = &e->hint;
+	return bytes_equal(id, (struct bytes){ h->id, h->id_n }) && id.n ? h->id_hash : hash_bytes(id);
+}
+
+const struct name *
+hint_sku(const struct engine *e, struct bytes sku)
+{
+	const struct names *skus = &e->names[NAMES_SKU];
+	if (e->hint.name != AHEAD_NOTHING && bytes_equal(name_bytes(names_at(skus, e->hint.name)), sku))
+		return names_at(skus, e->hint.name);
+	return names_look(skus, hash_bytes(sku), sku);
+}
+
+const struct name *
+hint_location(const struct engine *e, struct bytes location)
+{
+	const struct names *locations = &e->names[NAMES_LOCATION];
+	if (e->hint.location != AHEAD_NOTHING) {
+		const struct name *name = names_at(locations, locations->place[e->hint.location]);
+		if (bytes_equal(name_bytes(name), location))
+			return name;
+	}
+	return names_look(locations, hash_bytes(location), location);
+}
+
+uint32_t
+hint_cell(const struct engine *e, uint32_t sku, uint32_t location)
+{
+	uint32_t n = e->hint.cell;
+	if (n != AHEAD_NOTHING && e->cells.at[n].sku == sku && e->cells.at[n].location == location)
+		return n;
+	return cells_find(&e->cells, sku, location);
+}
+
+/* ---- those in hand ---- */
 
 struct ahead *
 ahead_line_add(struct ahead_line *line)

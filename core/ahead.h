@@ -1,14 +1,16 @@
 /*
- * ahead.h: brings into the cache what a coming command will touch. A command walks from names to cells over five or six lines of
+ * ahead.h: brings into the cache what a coming command will touch. A command walks from names to cells over five lines of
  * memory, each found in the one before: from memory that is a microsecond of waiting, ten times what the work itself takes. Who has
  * several commands in hand lets each make one step of that walk at a time, so that the waits of all of them run side by side.
  *
- *      begin ──▶ step ──▶ step ──▶ step ──▶ the command itself        (other commands between the arrows)
- *      hashes    numbers  cell     neighbour
+ *      begin ──▶ step ──▶ step ──▶ step ──▶ step ──▶ the command itself        (other commands between the arrows)
+ *      hashes    name     number   cell     neighbour
  *
  * A1 Nothing is decided here: a step looks at tables as they are now and asks for memory, it changes nothing. A wrong guess (a name
  *    that is not the one of that hash, a cell that is made meanwhile) costs a line of cache and nothing else.
  * A2 A step touches only what the step before asked for, so none of them waits.
+ * A3 What the walk found may be given to the command as a hint (engine_hint() in engine.h), so that it does not look for it again. A hint
+ *    is checked against the command's own bytes before it is believed: a wrong one costs a comparison.
  *
  * Engine's thread, or any thread for what has no id (view.h reads the same tables).
  */
@@ -19,16 +21,21 @@
 
 struct engine;
 
-#define AHEAD_STEPS 3 /* behind begin */
+#define AHEAD_STEPS 4 /* behind begin */
+#define AHEAD_NOTHING UINT32_MAX
 
 struct ahead {
 	uint64_t sku_hash, id_hash;
-	uint32_t location, sku, cell, slot; /* as found so far; AHEAD_NOTHING: not (yet) */
+	uint32_t location, cell, slot; /* as found so far; AHEAD_NOTHING: not (yet) */
+	uint32_t name; /* place of the SKU's (names.h) */
 	uint8_t step;
-	bool has_cell, has_id;
+	bool has_cell;
+	uint8_t id_n; /* 0: it has none */
+	uint8_t id[NAME_BYTES_MAX]; /* whose hash that is */
 };
 
-/* id empty: the command has none (an event, a read). sku empty: it names no cell itself (commit, release, ...). Borrows nothing. */
+/* id empty: the command has none (an event, a read), or none that could be one. sku empty: it names no cell itself (commit, ...).
+ * Borrows nothing. */
 void ahead_begin(const struct engine *, struct ahead *, struct bytes id, struct bytes sku, struct bytes location);
 /* The next step; more than AHEAD_STEPS do nothing. */
 void ahead_step(const struct engine *, struct ahead *);

@@ -22,10 +22,41 @@ struct bytes {
 	uint32_t n;
 };
 
+/* memcmp() == 0 and memcpy() of what names and ids mostly are, 4 to 32 bytes, without a call: two words that may overlap. */
+static inline bool
+memory_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	uint64_t x, y, u, v;
+	uint32_t s, t, p, q;
+	if (n > 16 || n < 4)
+		return n == 0 || memcmp(a, b, n) == 0;
+	if (n >= 8) {
+		memcpy(&x, a, 8), memcpy(&y, b, 8), memcpy(&u, a + n - 8, 8), memcpy(&v, b + n - 8, 8);
+		return ((x ^ y) | (u ^ v)) == 0;
+	}
+	memcpy(&s, a, 4), memcpy(&t, b, 4), memcpy(&p, a + n - 4, 4), memcpy(&q, b + n - 4, 4);
+	return ((s ^ t) | (p ^ q)) == 0;
+}
+
+static inline void
+memory_copy(uint8_t *restrict to, const uint8_t *restrict from, size_t n)
+{
+	if (n > 32 || n < 4) {
+		if (n)
+			memcpy(to, from, n);
+	} else if (n >= 16) {
+		memcpy(to, from, 16), memcpy(to + n - 16, from + n - 16, 16);
+	} else if (n >= 8) {
+		memcpy(to, from, 8), memcpy(to + n - 8, from + n - 8, 8);
+	} else {
+		memcpy(to, from, 4), memcpy(to + n - 4, from + n - 4, 4);
+	}
+}
+
 static inline bool
 bytes_equal(struct bytes a, struct bytes b)
 {
-	return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
+	return a.n == b.n && memory_equal(a.at, b.at, a.n);
 }
 
 /* Byte order, then length: the order of sources and ids that D35 asks for. */

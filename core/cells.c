@@ -85,18 +85,23 @@ terms_copy(const struct cell *cell, struct cell_terms *t)
 	t->oversell_limit = (int64_t)(policy >> 32);
 }
 
-static void
+/* All but the count's key and the flags, which belong to the engine's thread. */
+static inline void
 image_copy(const struct cell *cell, struct cell_image *image)
 {
-	struct cell_terms t;
-	terms_copy(cell, &t);
-	*image = (struct cell_image){
-		.on_hand = t.on_hand, .unsellable = t.unsellable, .reserved = t.reserved, .committed = t.committed,
-		.safety_stock = t.safety_stock, .oversell_limit = t.oversell_limit,
-		.promised = get(cell->promised), .inbound = get(cell->inbound),
-		.last_event_at = get(cell->last_event_at), .count_at = get(cell->count_at),
-		.sku = cell->sku, .location = cell->location,
-	};
+	uint64_t policy = get(cell->policy);
+	image->on_hand = get(cell->on_hand);
+	image->unsellable = get(cell->unsellable);
+	image->reserved = get(cell->reserved);
+	image->committed = get(cell->committed);
+	image->safety_stock = (int64_t)(policy & UINT32_MAX);
+	image->oversell_limit = (int64_t)(policy >> 32);
+	image->promised = get(cell->promised);
+	image->inbound = get(cell->inbound);
+	image->last_event_at = get(cell->last_event_at);
+	image->count_at = get(cell->count_at);
+	image->sku = cell->sku;
+	image->location = cell->location;
 }
 
 void
@@ -106,6 +111,7 @@ cell_load(const struct cell *cell, struct cell_image *image)
 	image->flags = cell->flags;
 	image->count_source = cell->count_source;
 	image->count_n = cell->flags & CELL_COUNT_BY_ID ? 0 : cell->count_key;
+	image->count_id = (struct bytes){ NULL, 0 };
 }
 
 void

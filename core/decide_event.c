@@ -17,7 +17,7 @@ named_table_full(const struct engine *e, const struct arrival *a)
 		return "skus";
 	if (a->location == NAME_NONE && names_count(locations) == locations->max)
 		return "locations";
-	bool fresh = a->sku == NAME_NONE || a->location == NAME_NONE || cells_find(&e->cells, a->sku, a->location) == CELL_NONE;
+	bool fresh = a->sku == NAME_NONE || a->location == NAME_NONE || hint_cell(e, a->sku, a->location) == CELL_NONE;
 	if (fresh && cells_count(&e->cells) == e->cells.max)
 		return "cells";
 	bool by_id = a->c->kind == EVENT_COUNT && a->c->n == 0;
@@ -45,8 +45,9 @@ sound(struct engine *e, struct arrival *a)
 		arrival_reject(a, STATUS_BAD_REQUEST, "a fulfil event needs the reservation as its ref");
 		return false;
 	}
-	a->sku = names_find(&e->names[NAMES_SKU], c->sku);
-	a->location = names_find(&e->names[NAMES_LOCATION], c->location);
+	const struct name *sku = hint_sku(e, c->sku), *place = hint_location(e, c->location);
+	a->sku = sku ? sku->id : NAME_NONE;
+	a->location = place ? place->id : NAME_NONE;
 	bool create = e->options.value[OPTION_CREATE_UNKNOWN];
 	if (a->location != NAME_NONE && is_group(e, a->location))
 		arrival_reject(a, STATUS_BAD_REQUEST, "the location is a group: events happen at locations");
@@ -72,7 +73,7 @@ apply_delta(struct engine *e, struct arrival *a, struct cell_change *cell, int64
 {
 	bool fits;
 	effect->keeps_delta = delta_apply(cell, qty, a->at, &fits);
-	effect->delta = (struct delta_record){ .cell = cell->cell, .at = a->at, .arrival = e->now, .qty = qty, .source = a->source + 1,
+	effect->delta = (struct delta_record){ .cell = cell->r.cell, .at = a->at, .arrival = e->now, .qty = qty, .source = a->source + 1,
 		.n = a->c->n };
 	if (!fits)
 		arrival_reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
@@ -82,11 +83,11 @@ apply_delta(struct engine *e, struct arrival *a, struct cell_change *cell, int64
 static void
 apply_unsellable(struct arrival *a, struct cell_change *cell, int64_t qty)
 {
-	if (!qty_fits(cell->now.unsellable + qty)) {
+	if (!qty_fits(cell->r.now.unsellable + qty)) {
 		arrival_reject_which(a, STATUS_LIMIT, "quantity", "unsellable would leave its bounds");
 		return;
 	}
-	cell->now.unsellable += qty;
+	cell->r.now.unsellable += qty;
 }
 
 static void
@@ -112,10 +113,10 @@ apply_return(struct engine *e, struct arrival *a, struct cell_change *cell, stru
 static bool
 as_expected(struct arrival *a, const struct cell_change *cell)
 {
-	if (!a->c->has_expected || a->c->expected == cell->now.on_hand)
+	if (!a->c->has_expected || a->c->expected == cell->r.now.on_hand)
 		return true;
 	arrival_reject(a, STATUS_MISMATCH, "on hand is not what the event expected");
-	a->result->number = cell->now.on_hand;
+	a->result->number = cell->r.now.on_hand;
 	return false;
 }
 
@@ -157,29 +158,29 @@ apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, struc
 	const struct event_command *c = a->c;
 	int64_t as_of = c->as_of != -1 ? c->as_of : a->at;
 	struct history_sum sum = { 0, FLOOR_NONE };
-	if (!count_is_later(e, a, as_of, &cell->now)) {
+	if (!count_is_later(e, a, as_of, &cell->r.now)) {
 		arrival_reject(a, STATUS_STALE, "a later count of this cell is already in force");
-		a->result->number = cell->now.count_at - 1;
+		a->result->number = cell->r.now.count_at - 1;
 		return;
 	}
 	if (!cell->fresh)
-		history_sum(&e->history, cell->cell, as_of, e->now - e->options.value[OPTION_COUNT_WINDOW_MS], &sum);
+		history_sum(&e->history, cell->r.cell, as_of, e->now - e->options.value[OPTION_COUNT_WINDOW_MS], &sum);
 	if (as_of < sum.floor) {
 		arrival_reject(a, STATUS_STALE, "the count is older than the deltas that are still kept for this cell");
 		a->result->number = sum.floor;
 		return;
 	}
-	int64_t was = cell->now.on_hand, now = c->qty + sum.after;
+	int64_t was = cell->r.now.on_hand, now = c->qty + sum.after;
 	if (!qty_fits(now)) {
 		arrival_reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
 		return;
 	}
-	cell->now.on_hand = now;
-	cell->now.flags = (cell->now.flags & ~CELL_COUNT_BY_ID) | CELL_COUNTED | (c->n ? 0 : CELL_COUNT_BY_ID);
-	cell->now.count_at = as_of + 1;
-	cell->now.count_source = a->source;
-	cell->now.count_n = c->n;
-	cell->now.count_id = c->n ? (struct bytes){ NULL, 0 } : c->id;
+	cell->r.now.on_hand = now;
+	cell->r.now.flags = (cell->r.now.flags & ~CELL_COUNT_BY_ID) | CELL_COUNTED | (c->n ? 0 : CELL_COUNT_BY_ID);
+	cell->r.now.count_at = as_of + 1;
+	cell->r.now.count_source = a->source;
+	cell->r.now.count_n = c->n;
+	cell->r.now.count_id = c->n ? (struct bytes){ NULL, 0 } : c->id;
 	struct result *r = a->result;
 	r->outcome = OUTCOME_RECONCILED;
 	r->was = was, r->counted = c->qty, r->reapplied = sum.after, r->variance = now - was;
@@ -193,7 +194,7 @@ retire(struct line_record *l, struct cell_change *cell, uint64_t units, bool hel
 	uint32_t part = (uint64_t)*from < units ? *from : (uint32_t)units;
 	*from -= part;
 	l->fulfilled += part;
-	*(held ? &cell->now.reserved : &cell->now.committed) -= part;
+	*(held ? &cell->r.now.reserved : &cell->r.now.committed) -= part;
 	return part;
 }
 
@@ -213,7 +214,7 @@ apply_fulfil(struct engine *e, struct arrival *a, struct cell_change *cell, stru
 		r->extra = reservation_extra(&e->reservations, slot, s->old_extra);
 		for (int held = 0; held < 2; held++)
 			for (uint32_t i = 0; i < r->lines_n && left > 0; i++)
-				if (s->lines[i].cell == cell->cell)
+				if (s->lines[i].cell == cell->r.cell)
 					left -= retire(&s->lines[i], cell, left, held);
 		effect->reservation_changed = left < (uint64_t)a->c->qty;
 	}
@@ -296,8 +297,8 @@ arrival_decide(struct engine *e, struct arrival *a)
 	}
 	if (a->result->outcome == OUTCOME_NONE)
 		a->result->outcome = OUTCOME_APPLIED;
-	if (a->at + 1 > cell->now.last_event_at)
-		cell->now.last_event_at = a->at + 1;
+	if (a->at + 1 > cell->r.now.last_event_at)
+		cell->r.now.last_event_at = a->at + 1;
 	cell->changed = true;
 	emit_effect(e, a, &effect);
 }

@@ -68,11 +68,11 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 	uint32_t units = from->held + from->committed;
 	changes_begin(e);
 	struct cell_change *target = change_of_pair(e, e->cells.at[from->cell].sku, location);
-	if (units > cell_ats(&target->now)) {
+	if (units > cell_ats(&target->r.now)) {
 		struct result_line name = line_of(e, from->cell, 0);
 		s->shorts[0] = (struct short_line){ .line = index, .sku = name.sku, .location = names_get(&e->names[NAMES_LOCATION], location),
-			.asked = units, .available = qty_floor(cell_ats(&target->now)) };
-		next_release(e, target->fresh ? CELL_NONE : target->cell, &s->shorts[0]);
+			.asked = units, .available = qty_floor(cell_ats(&target->r.now)) };
+		next_release(e, target->fresh ? CELL_NONE : target->r.cell, &s->shorts[0]);
 		refuse(result, STATUS_INSUFFICIENT, "the other location has not enough available to sell");
 		result->shorts = s->shorts;
 		result->shorts_n = 1;
@@ -87,12 +87,12 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 		return;
 	}
 	struct cell_change *source = change_of(e, from->cell);
-	source->now.reserved -= from->held;
-	source->now.committed -= from->committed;
-	target->now.reserved += from->held;
-	target->now.committed += from->committed;
+	source->r.now.reserved -= from->held;
+	source->r.now.committed -= from->committed;
+	target->r.now.reserved += from->held;
+	target->r.now.committed += from->committed;
 	source->changed = target->changed = true;
-	*to = (struct line_record){ .cell = target->cell, .granted = units, .held = from->held, .committed = from->committed, .origin = index + 1 };
+	*to = (struct line_record){ .cell = target->r.cell, .granted = units, .held = from->held, .committed = from->committed, .origin = index + 1 };
 	from->held = from->committed = 0;
 	h->r.lines_n++;
 	step_begin(e, CAUSE_MOVE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });

@@ -7,8 +7,7 @@ static uint8_t *
 put_bytes(uint8_t *at, struct bytes b)
 {
 	*at++ = (uint8_t)b.n;
-	if (b.n)
-		memcpy(at, b.at, b.n);
+	memory_copy(at, b.at, b.n);
 	return at + b.n;
 }
 

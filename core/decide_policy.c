@@ -35,9 +35,9 @@ decide_policy_cells(struct engine *e, const struct policy_cells_command *c, stru
 		uint32_t location = names_find(&e->names[NAMES_LOCATION], p->location);
 		struct cell_change *change = change_of_pair(e, names_find(&e->names[NAMES_SKU], p->sku), location);
 		if (p->has_safety_stock)
-			change->now.safety_stock = p->safety_stock;
+			change->r.now.safety_stock = p->safety_stock;
 		if (p->has_oversell_limit)
-			change->now.oversell_limit = p->oversell_limit;
+			change->r.now.oversell_limit = p->oversell_limit;
 		change->changed = true;
 	}
 	if (!changes_room(e)) {

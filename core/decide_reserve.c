@@ -7,8 +7,7 @@ static uint8_t *
 put(uint8_t *at, struct bytes b)
 {
 	*at++ = (uint8_t)b.n;
-	if (b.n)
-		memcpy(at, b.at, b.n);
+	memory_copy(at, b.at, b.n);
 	return at + b.n;
 }
 
@@ -88,18 +87,20 @@ next_release(struct engine *e, uint32_t n, struct short_line *s)
 	s->next_release_qty = cached->qty;
 }
 
-/* Ids of every line's names, NAME_NONE where there is none. true: a line names a live group. */
+/* Ids of every line's names, NAME_NONE where there is none, and the names themselves for the answer. true: a line names a live group. */
 static bool
 names_find_all(struct engine *e, const struct reserve_command *c)
 {
 	struct scratch *s = e->scratch;
 	bool group = false;
 	for (uint32_t i = 0; i < c->lines_n; i++) {
-		s->sku[i] = names_find(&e->names[NAMES_SKU], c->lines[i].sku);
-		uint32_t location = names_find(&e->names[NAMES_LOCATION], c->lines[i].location);
-		uint64_t place = location == NAME_NONE ? PLACE_LOCATION : group_place(&e->groups, location);
+		const struct name *sku = hint_sku(e, c->lines[i].sku), *location = hint_location(e, c->lines[i].location);
+		uint64_t place = location ? group_place(&e->groups, location->id) : PLACE_LOCATION;
 		group |= place > PLACE_GROUP_HIDDEN;
-		s->location[i] = place == PLACE_LOCATION ? location : NAME_NONE;
+		s->sku[i] = sku ? sku->id : NAME_NONE;
+		s->location[i] = location && place == PLACE_LOCATION ? location->id : NAME_NONE;
+		s->result_lines[i].sku = sku ? name_bytes(sku) : c->lines[i].sku;
+		s->result_lines[i].location = location ? name_bytes(location) : c->lines[i].location;
 	}
 	return group;
 }
@@ -169,7 +170,7 @@ replaced_release(struct engine *e, const struct reservation_record *old)
 		if (l->held == 0)
 			continue;
 		struct cell_change *change = change_of(e, l->cell);
-		change->now.reserved -= l->held;
+		change->r.now.reserved -= l->held;
 		change->changed = true;
 		l->released += l->held;
 		l->held = 0;
@@ -185,17 +186,17 @@ lines_grant(struct engine *e, const struct reserve_command *c, struct result *re
 	uint32_t shorts_n = 0;
 	for (uint32_t i = 0; i < c->lines_n; i++) {
 		struct cell_change *change = change_of_pair(e, s->sku[i], s->location[i]);
-		int64_t left = cell_ats(&change->now), qty = c->lines[i].qty;
+		int64_t left = cell_ats(&change->r.now), qty = c->lines[i].qty;
 		int64_t granted = qty <= left ? qty : c->partial ? qty_floor(left) : 0;
-		s->lines[i] = (struct line_record){ .cell = change->cell, .granted = (uint32_t)granted, .held = (uint32_t)granted };
+		s->lines[i] = (struct line_record){ .cell = change->r.cell, .granted = (uint32_t)granted, .held = (uint32_t)granted };
 		if (granted < qty) {
 			struct short_line *sl = &s->shorts[shorts_n++];
 			*sl = (struct short_line){ .line = i, .sku = c->lines[i].sku, .location = c->lines[i].location, .asked = qty,
 				.available = qty_floor(left) };
-			s->change[shorts_n - 1] = change->fresh ? CELL_NONE : change->cell;
+			s->change[shorts_n - 1] = change->fresh ? CELL_NONE : change->r.cell;
 		}
 		/* A line that fails still counts against the later lines of its cell (R1). */
-		change->now.reserved += c->partial ? granted : qty;
+		change->r.now.reserved += c->partial ? granted : qty;
 		change->changed |= granted > 0;
 		granted_all += (uint64_t)granted;
 	}
@@ -241,9 +242,16 @@ channel_id(struct engine *e, struct bytes channel)
 	return 1 + (id == NAME_NONE ? emit_name(e, NAMES_CHANNEL, channel) : id);
 }
 
+/* What the command comes to, beside its lines in the scratch. */
+struct asked {
+	uint64_t digest, id_hash;
+	int64_t ttl;
+	struct bytes extra;
+};
+
 static void
-grant(struct engine *e, const struct reserve_command *c, uint64_t digest, int64_t ttl, uint32_t old_slot, struct reservation_record *old,
-    struct bytes extra, struct result *result)
+grant(struct engine *e, const struct reserve_command *c, const struct asked *asked, uint32_t old_slot, struct reservation_record *old,
+    struct result *result)
 {
 	struct scratch *s = e->scratch;
 	uint32_t slot = reservations_next_slot(&e->reservations); /* before the old one is finished: what room() looked at */
@@ -254,8 +262,8 @@ grant(struct engine *e, const struct reserve_command *c, uint64_t digest, int64_
 		emit_reservation(e, old);
 	struct reservation_record r = {
 		.slot = slot, .id = c->id, .flags = c->partial ? RESERVATION_PARTIAL : 0,
-		.channel = channel, .created_at = e->now, .expires_at = e->now + ttl, .ttl_ms = ttl, .first_seq = e->seq,
-		.digest = digest, .lines_n = c->lines_n, .lines = s->lines, .extra = extra,
+		.channel = channel, .created_at = e->now, .expires_at = e->now + asked->ttl, .ttl_ms = asked->ttl, .first_seq = e->seq,
+		.digest = asked->digest, .lines_n = c->lines_n, .lines = s->lines, .extra = asked->extra, .id_hash = asked->id_hash,
 	};
 	emit_reservation(e, &r);
 	step_end(e);
@@ -264,8 +272,7 @@ grant(struct engine *e, const struct reserve_command *c, uint64_t digest, int64_
 	result->lines = s->result_lines;
 	result->lines_n = c->lines_n;
 	for (uint32_t i = 0; i < c->lines_n; i++)
-		s->result_lines[i] = (struct result_line){ names_get(&e->names[NAMES_SKU], s->sku[i]),
-			names_get(&e->names[NAMES_LOCATION], s->location[i]), s->lines[i].granted };
+		s->result_lines[i].qty = s->lines[i].granted;
 	result->seq = e->seq;
 }
 
@@ -276,9 +283,9 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 	struct reservation_record old;
 	if (!shape_ok(e, c, result))
 		return;
-	uint64_t digest = content_digest(e, c);
-	uint32_t slot = reservations_find(&e->reservations, c->id);
-	if (slot != SLOT_NONE && e->reservations.at[slot].digest != digest) {
+	struct asked asked = { .digest = content_digest(e, c), .id_hash = hint_id_hash(e, c->id) };
+	uint32_t slot = reservations_look(&e->reservations, asked.id_hash, c->id);
+	if (slot != SLOT_NONE && e->reservations.at[slot].digest != asked.digest) {
 		refuse(result, STATUS_CONFLICT, "this id was used for another reservation");
 		return;
 	}
@@ -290,8 +297,8 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 	uint32_t old_slot = replaced_find(e, c, &old, result);
 	if (result->status != STATUS_OK || !names_known(e, c, result))
 		return;
-	int64_t ttl = c->ttl_ms == -1 ? e->options.value[OPTION_TTL_DEFAULT_MS] : c->ttl_ms;
-	if (ttl < 1 || ttl > e->options.value[OPTION_TTL_MAX_MS]) {
+	asked.ttl = c->ttl_ms == -1 ? e->options.value[OPTION_TTL_DEFAULT_MS] : c->ttl_ms;
+	if (asked.ttl < 1 || asked.ttl > e->options.value[OPTION_TTL_MAX_MS]) {
 		refuse_which(result, STATUS_LIMIT, "ttl", "ttl_ms is out of its bounds");
 		return;
 	}
@@ -302,8 +309,8 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 	changes_begin(e);
 	if (old_slot != SLOT_NONE)
 		replaced_release(e, &old);
-	size_t extra_n = c->owner.n ? (size_t)(refs_put_owner(s->extra, c->owner) - s->extra) : 0;
-	if (!lines_grant(e, c, result) || !room(e, c, reservations_next_slot(&e->reservations), extra_n, result))
-		return;
-	grant(e, c, digest, ttl, old_slot, &old, (struct bytes){ s->extra, (uint32_t)extra_n }, result);
+	if (c->owner.n)
+		asked.extra = (struct bytes){ s->extra, (uint32_t)(refs_put_owner(s->extra, c->owner) - s->extra) };
+	if (lines_grant(e, c, result) && room(e, c, reservations_next_slot(&e->reservations), asked.extra.n, result))
+		grant(e, c, &asked, old_slot, &old, result);
 }

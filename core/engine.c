@@ -8,7 +8,7 @@
 static bool
 limits_sound(const struct engine_limits *l)
 {
-	return l->cells_max >= 1 && l->cells_max <= UINT64_C(1) << 31 && l->skus_max >= 1 && l->skus_max < NAME_NONE / 2 &&
+	return l->cells_max >= 1 && l->cells_max <= UINT64_C(1) << 31 && l->skus_max >= 1 && l->skus_max <= NAMES_MAX &&
 	    l->locations_max >= 1 && l->locations_max <= 1u << 20 && l->sources_max >= 1 && l->sources_max <= SOURCES_LIMIT &&
 	    l->channels_max >= 1 && l->channels_max < UINT16_MAX && l->groups_max >= 1 && l->groups_max <= 16384 &&
 	    l->reservations_max >= 1 && (uint64_t)l->reservations_max + l->extra_lines_max < UINT32_MAX / 2 && l->blobs_max < UINT32_MAX / 2 &&
@@ -65,6 +65,7 @@ engine_init(void *memory, const struct engine_limits *limits)
 	e->history.cells = &e->cells;
 	timers_bind(&e->timers, &e->reservations.at->timer, sizeof *e->reservations.at,
 	    offsetof(struct reservation, expires_at) - offsetof(struct reservation, timer));
+	hint_clear(e);
 	atomic_store_explicit(&e->deadline_view, INT64_MAX, memory_order_relaxed);
 	return e;
 }
@@ -191,6 +192,7 @@ engine_execute(struct engine *e, const struct command *c, struct result *result)
 	case COMMAND_QUARANTINE_REPLAY: decide_quarantine_replay(e, &c->quarantine, result); break;
 	case COMMAND_DIGEST: decide_digest(e, &c->digest, result); break;
 	}
+	hint_clear(e);
 	publish(e);
 }
 

@@ -94,6 +94,9 @@ int64_t engine_next_deadline(const struct engine *); /* INT64_MAX: none. A lower
 /* Expires at most `most` due holds; true: more are due. Needs EXPIRE_ROOM / EXPIRE_SLICE bytes each. */
 bool engine_expire(struct engine *, uint32_t most);
 void engine_execute(struct engine *, const struct command *, struct result *);
+/* What ahead.h's walk found for the next command, copied; optional, and forgotten at the end of that command. */
+struct ahead;
+void engine_hint(struct engine *, const struct ahead *);
 uint64_t engine_seq(const struct engine *); /* last position decided */
 
 /* Commands answered later. run() works one slice (at most LINES_MAX cells); true: the job `*job` ended with *result. */

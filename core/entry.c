@@ -1,14 +1,30 @@
 #include "core/entry.h"
 
-uint8_t *
-varint_put(uint8_t *at, uint64_t value)
+/* The low 28 bits, seven in each of four bytes that all say "more follows". */
+static inline uint32_t
+spread(uint64_t v)
 {
-	while (value >= 0x80) {
-		*at++ = (uint8_t)(value | 0x80);
-		value >>= 7;
+	return (uint32_t)(v & 0x7f) | (uint32_t)(v << 1 & 0x7f00) | (uint32_t)(v << 2 & 0x7f0000) | (uint32_t)(v << 3 & 0x7f000000) | 0x80808080;
+}
+
+/* Words, not bytes: most long numbers are instants (6 bytes) and positions. */
+uint8_t *
+varint_put_long(uint8_t *at, uint64_t value)
+{
+	uint32_t word = spread(value);
+	for (; value >= UINT64_C(1) << 28; word = spread(value)) {
+		memcpy(at, &word, 4);
+		at += 4;
+		value >>= 28;
 	}
-	*at++ = (uint8_t)value;
-	return at;
+	if (value < 1u << 14) {
+		word &= value < 1u << 7 ? ~0x80u : ~0x8000u;
+		memcpy(at, &word, 4);
+		return at + (value < 1u << 7 ? 1 : 2);
+	}
+	word &= value < 1u << 21 ? ~0x800000u : ~0x80000000;
+	memcpy(at, &word, 4);
+	return at + (value < 1u << 21 ? 3 : 4);
 }
 
 const uint8_t *

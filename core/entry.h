@@ -73,8 +73,23 @@ int step_next(const uint8_t **at, const uint8_t *end, struct cause *, const uint
 /* The same for the entries of a step. */
 int entry_next(const uint8_t **at, const uint8_t *end, struct entry_bytes *);
 
-/* Varints. Put writes at most VARINT_BYTES_MAX and returns the end; get returns NULL past `end` or on overlong input. */
-uint8_t *varint_put(uint8_t *, uint64_t);
+/*
+ * Varints. Put returns the end; it may write all of VARINT_BYTES_MAX bytes, whatever the number is, so that it need not ask how many.
+ * Get returns NULL past `end` or on overlong input.
+ */
+uint8_t *varint_put_long(uint8_t *, uint64_t); /* three bytes or more; right for all */
+static inline uint8_t *
+varint_put(uint8_t *at, uint64_t value)
+{
+	at[0] = (uint8_t)value;
+	if (value < 1u << 7)
+		return at + 1;
+	if (value >= 1u << 14)
+		return varint_put_long(at, value);
+	at[0] = (uint8_t)(value | 0x80);
+	at[1] = (uint8_t)(value >> 7);
+	return at + 2;
+}
 const uint8_t *varint_get(const uint8_t *at, const uint8_t *end, uint64_t *);
 
 /* "cell", "reservation", ...: for doctor and messages; "unknown kind" otherwise. */

@@ -51,13 +51,13 @@ hand_line_move(struct engine *e, struct line_record *l, enum reservation_state t
 	uint32_t held = to == RESERVATION_FULFILLED ? 0 : units < l->held ? units : l->held, committed = units - held;
 	l->held -= held;
 	l->committed -= committed;
-	change->now.reserved -= held;
-	change->now.committed -= committed;
+	change->r.now.reserved -= held;
+	change->r.now.committed -= committed;
 	change->changed = true;
 	switch (to) {
 	case RESERVATION_COMMITTED:
 		l->committed += units;
-		change->now.committed += units;
+		change->r.now.committed += units;
 		break;
 	case RESERVATION_RELEASED:
 		l->released += units;

@@ -8,26 +8,31 @@ names_init(struct names *names, struct carve *c, uint32_t max, uint32_t bytes_ma
 	names->max = max;
 	names->index.slots_n = index_slots(max);
 	names->index.slots = carve(c, names->index.slots_n, sizeof *names->index.slots);
-	names->offset = carve(c, max, sizeof *names->offset);
-	names->arena = carve(c, max, bytes_max + 1);
+	names->place = carve(c, max, sizeof *names->place);
+	names->arena = carve(c, max, (sizeof(struct name) + bytes_max + NAME_UNIT - 1) / NAME_UNIT * NAME_UNIT);
 }
 
 struct bytes
 names_get(const struct names *names, uint32_t id)
 {
-	const uint8_t *at = names->arena + names->offset[id];
-	return (struct bytes){ at + 1, *at };
+	return name_bytes(names_at(names, names->place[id]));
+}
+
+const struct name *
+names_look(const struct names *names, uint64_t hash, struct bytes wanted)
+{
+	struct index_probe probe = index_first(&names->index, hash);
+	for (uint32_t place; (place = index_next(&names->index, &probe)) != INDEX_NONE;)
+		if (bytes_equal(name_bytes(names_at(names, place)), wanted))
+			return names_at(names, place);
+	return NULL;
 }
 
 uint32_t
-names_find(const struct names *names, struct bytes name)
+names_find(const struct names *names, struct bytes wanted)
 {
-	struct index_probe probe = index_first(&names->index, hash_bytes(name));
-	for (;;) {
-		uint32_t id = index_next(&names->index, &probe);
-		if (id == INDEX_NONE || bytes_equal(names_get(names, id), name))
-			return id;
-	}
+	const struct name *name = names_look(names, hash_bytes(wanted), wanted);
+	return name ? name->id : NAME_NONE;
 }
 
 uint32_t
@@ -37,16 +42,17 @@ names_count(const struct names *names)
 }
 
 uint32_t
-names_add(struct names *names, struct bytes name)
+names_add(struct names *names, struct bytes bytes)
 {
 	uint32_t id = names_count(names);
-	ensure(id < names->max && name.n <= NAME_BYTES_MAX);
-	uint8_t *at = names->arena + names->arena_used;
-	*at = (uint8_t)name.n;
-	memcpy(at + 1, name.at, name.n);
-	names->offset[id] = names->arena_used;
-	names->arena_used += 1 + name.n;
-	index_put(&names->index, hash_bytes(name), id);
+	ensure(id < names->max && bytes.n <= NAME_BYTES_MAX);
+	struct name *name = (struct name *)names_at(names, names->used);
+	name->id = id;
+	name->n = (uint8_t)bytes.n;
+	memcpy(name->at, bytes.at, bytes.n);
+	names->place[id] = names->used;
+	index_put(&names->index, hash_bytes(bytes), names->used);
+	names->used += (uint32_t)(offsetof(struct name, at) + bytes.n + NAME_UNIT - 1) / NAME_UNIT;
 	atomic_store_explicit(&names->count, id + 1, memory_order_release);
 	return id;
 }

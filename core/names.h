@@ -3,6 +3,9 @@
  *
  * N1 Append-only: an id keeps its bytes for ever, so readers on other threads need no lock (index.h).
  * N2 Ids are given in order 0, 1, 2, ...; recovery brings them back in that order.
+ *
+ * A name and its id stand side by side in the arena and the index leads there, so that a look touches two lines of memory: a slot and
+ * a name. From an id to its name it is two as well, another array and the name.
  */
 #ifndef HOLDFAST_CORE_NAMES_H
 #define HOLDFAST_CORE_NAMES_H
@@ -15,18 +18,41 @@ enum name_table { NAMES_SKU, NAMES_LOCATION, NAMES_SOURCE, NAMES_CHANNEL, NAME_T
 
 #define NAME_NONE INDEX_NONE
 
+struct name {
+	uint32_t id;
+	uint8_t n, at[];
+};
+
+/* Places in the arena count in 4 bytes; the longest names (68 and an id) of so many must have one below INDEX_NONE. */
+#define NAME_UNIT 4
+#define NAMES_MAX (UINT32_MAX / 18)
+
 struct names {
-	struct index index;
-	uint64_t *offset; /* of the length byte in the arena */
+	struct index index; /* of places */
+	uint32_t *place; /* by id */
 	uint8_t *arena;
-	uint64_t arena_used;
+	uint32_t used;
 	_Atomic uint32_t count; /* released after the name is whole; readers acquire to walk */
 	uint32_t max;
 };
 
+static inline const struct name *
+names_at(const struct names *names, uint32_t place)
+{
+	return (const struct name *)(names->arena + (uint64_t)place * NAME_UNIT);
+}
+
+static inline struct bytes
+name_bytes(const struct name *name)
+{
+	return (struct bytes){ name->at, name->n };
+}
+
 void names_init(struct names *, struct carve *, uint32_t max, uint32_t bytes_max);
 /* The id; NAME_NONE: unknown. Any thread. */
 uint32_t names_find(const struct names *, struct bytes);
+/* The same with the hash known, and the name itself; NULL: unknown. */
+const struct name *names_look(const struct names *, uint64_t hash, struct bytes);
 /* The bytes of a known id. Any thread. */
 struct bytes names_get(const struct names *, uint32_t id);
 uint32_t names_count(const struct names *);

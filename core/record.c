@@ -8,31 +8,20 @@ zigzag(int64_t v)
 	return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
 }
 
-/* Most numbers of a record take one byte. */
 static inline uint8_t *
-put(uint8_t *at, uint64_t value)
-{
-	if (value >= 0x80)
-		return varint_put(at, value);
-	*at = (uint8_t)value;
-	return at + 1;
-}
-
-static uint8_t *
 put_string(uint8_t *at, struct bytes b)
 {
-	at = put(at, b.n);
-	if (b.n)
-		memcpy(at, b.at, b.n);
+	at = varint_put(at, b.n);
+	memory_copy(at, b.at, b.n);
 	return at + b.n;
 }
 
-#define U(value) at = put(at, (value))
-#define S(value) at = put(at, zigzag(value))
+#define U(value) at = varint_put(at, (value))
+#define S(value) at = varint_put(at, zigzag(value))
 #define STR(value) at = put_string(at, (value))
 
 /* Leaves room for a one-byte length; record_end() makes it wider when the body turned out longer. */
-static uint8_t *
+static inline uint8_t *
 record_begin(uint8_t *start, enum entry_kind kind, uint64_t key)
 {
 	*start = (uint8_t)kind;
@@ -40,18 +29,23 @@ record_begin(uint8_t *start, enum entry_kind kind, uint64_t key)
 }
 
 static uint8_t *
-record_end(uint8_t *start, uint8_t *end)
+record_widen(uint8_t *start, size_t n)
 {
-	size_t n = (size_t)(end - (start + 2));
-	if (n < 0x80) {
-		start[1] = (uint8_t)n;
-		return end;
-	}
 	uint8_t length[VARINT_BYTES_MAX];
 	size_t wide = (size_t)(varint_put(length, n) - length);
 	memmove(start + 1 + wide, start + 2, n);
 	memcpy(start + 1, length, wide);
 	return start + 1 + wide + n;
+}
+
+static inline uint8_t *
+record_end(uint8_t *start, uint8_t *end)
+{
+	size_t n = (size_t)(end - (start + 2));
+	if (n >= 0x80)
+		return record_widen(start, n);
+	start[1] = (uint8_t)n;
+	return end;
 }
 
 uint8_t *
@@ -109,17 +103,21 @@ floor_encode(uint8_t *start, const struct floor_record *r)
 static uint8_t *
 line_encode(uint8_t *at, const struct line_record *l)
 {
-	const uint32_t numbers[] = { l->held, l->committed, l->fulfilled, l->released, l->expired, l->handed_over, l->origin };
-	uint8_t *mask = NULL;
+	uint8_t mask = 0;
 	U(l->cell), U(l->granted);
-	mask = at++;
-	*mask = 0;
-	for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		if (numbers[i] == 0)
-			continue;
-		*mask |= (uint8_t)(1u << i);
-		U(numbers[i]);
+	uint8_t *mask_at = at++;
+#define UNLESS_ZERO(i, number) if ((number) != 0) U(number), mask |= 1u << (i)
+	UNLESS_ZERO(0, l->held);
+	if (l->committed | l->fulfilled | l->released | l->expired | l->handed_over | l->origin) {
+		UNLESS_ZERO(1, l->committed);
+		UNLESS_ZERO(2, l->fulfilled);
+		UNLESS_ZERO(3, l->released);
+		UNLESS_ZERO(4, l->expired);
+		UNLESS_ZERO(5, l->handed_over);
+		UNLESS_ZERO(6, l->origin);
 	}
+#undef UNLESS_ZERO
+	*mask_at = mask;
 	return at;
 }
 

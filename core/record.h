@@ -65,6 +65,7 @@ struct reservation_record {
 	uint32_t lines_n;
 	const struct line_record *lines;
 	struct bytes extra; /* owner and refs: refs.h */
+	uint64_t id_hash; /* no part of the bytes: the id's hash where it is known already, else 0 */
 };
 
 struct source_record {

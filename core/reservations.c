@@ -27,8 +27,14 @@ reservation_id(const struct reservations *v, uint32_t slot, uint8_t scratch[NAME
 uint32_t
 reservations_find(const struct reservations *v, struct bytes id)
 {
+	return reservations_look(v, hash_bytes(id), id);
+}
+
+uint32_t
+reservations_look(const struct reservations *v, uint64_t hash, struct bytes id)
+{
 	uint8_t scratch[NAME_BYTES_MAX];
-	struct index_probe probe = index_first(&v->index, hash_bytes(id));
+	struct index_probe probe = index_first(&v->index, hash);
 	for (;;) {
 		uint32_t slot = index_next(&v->index, &probe);
 		if (slot == INDEX_NONE || bytes_equal(reservation_id(v, slot, scratch), id))
@@ -251,10 +257,10 @@ adopt(struct reservations *v, const struct reservation_record *record)
 	struct reservation *r = &v->at[record->slot];
 	r->id_n = (uint8_t)record->id.n;
 	if (record->id.n <= ID_INLINE)
-		memcpy(r->id, record->id.at, record->id.n);
+		memory_copy(r->id, record->id.at, record->id.n);
 	else
 		r->id_blob = blobs_put(v->blobs, record->id.at, record->id.n);
-	index_put(&v->index, hash_bytes(record->id), record->slot);
+	index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(record->id), record->slot);
 	if (record->slot >= v->high)
 		v->high = record->slot + 1;
 }

@@ -69,6 +69,7 @@ struct reservations {
 void reservations_init(struct reservations *, struct carve *, uint32_t max, uint32_t extra_max);
 /* SLOT_NONE: unknown. */
 uint32_t reservations_find(const struct reservations *, struct bytes id);
+uint32_t reservations_look(const struct reservations *, uint64_t hash, struct bytes id); /* with the id's hash known */
 /* The id's bytes; `scratch` holds them when they are in a blob. */
 struct bytes reservation_id(const struct reservations *, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX]);
 /* The slot a new reservation would take; SLOT_NONE: all are open. Changes nothing. */

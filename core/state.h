@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_CORE_STATE_H
 #define HOLDFAST_CORE_STATE_H
 
+#include "core/ahead.h"
 #include "core/cells.h"
 #include "core/digest.h"
 #include "core/engine.h"
@@ -19,16 +20,14 @@
 
 /* A cell in the hand of a command: changed here, emitted once (at most one cell entry a step). */
 struct cell_change {
-	uint32_t cell;
-	bool fresh; /* the cell does not exist yet: `cell` is the number that it will get */
+	struct cell_record r; /* what will be emitted; `cell` of a fresh one is the number that it will get */
+	bool fresh; /* the cell does not exist yet */
 	bool changed;
-	struct cell_image now;
-	int64_t ats_before;
-	uint64_t previous; /* position of its last change; 0: fresh */
 	uint8_t count_id[NAME_BYTES_MAX];
 };
 
 #define CHANGES_MAX (LINES_MAX + 2 * LINES_ASKED_MAX)
+#define CHANGES_FEW 4 /* so many are looked through one by one; beyond, the slots are used */
 #define CHANGE_SLOTS 16384 /* hash over the changes of one command; a power of two above 2 x CHANGES_MAX */
 
 struct changes {
@@ -98,6 +97,7 @@ struct engine {
 	uint64_t job_last;
 	struct digest_walk digest;
 
+	struct ahead hint; /* about the command that is executed */
 	struct step_buffer *out;
 	uint8_t *step_start, *at; /* the open step */
 	bool step_open;
@@ -153,6 +153,14 @@ void decide_digest(struct engine *, const struct digest_command *, struct result
 void decide_quarantine_drop(struct engine *, const struct quarantine_command *, struct result *);
 void decide_quarantine_replay(struct engine *, const struct quarantine_command *, struct result *);
 void expire_one(struct engine *, uint32_t slot);
+
+/* ---- ahead.c: what was found for the command before its turn, or a look now ---- */
+void hint_clear(struct engine *);
+uint64_t hint_id_hash(const struct engine *, struct bytes id);
+/* NULL: unknown. */
+const struct name *hint_sku(const struct engine *, struct bytes);
+const struct name *hint_location(const struct engine *, struct bytes);
+uint32_t hint_cell(const struct engine *, uint32_t sku, uint32_t location);
 
 /* ---- shared small things ---- */
 void refuse(struct result *, enum status, const char *message);

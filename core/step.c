@@ -129,45 +129,68 @@ emit_quarantine(struct engine *e, const struct quarantine_record *r)
 
 /* ---- changes ---- */
 
+static uint32_t
+home_of(const struct cell_change *change)
+{
+	return (uint32_t)hash_pair(change->r.now.sku, change->r.now.location) & (CHANGE_SLOTS - 1);
+}
+
 void
 changes_begin(struct engine *e)
 {
 	struct changes *c = &e->scratch->changes;
 	if (c->n > CHANGE_SLOTS / 64) {
 		memset(c->slot, 0, sizeof c->slot);
-	} else {
-		for (uint32_t i = 0; i < c->n; i++) {
-			uint32_t home = (uint32_t)hash_pair(c->at[i].now.sku, c->at[i].now.location) & (CHANGE_SLOTS - 1);
-			while (c->slot[home]) {
-				c->slot[home] = 0;
-				home = (home + 1) & (CHANGE_SLOTS - 1);
-			}
-		}
+	} else if (c->n > CHANGES_FEW) {
+		for (uint32_t i = 0; i < c->n; i++)
+			for (uint32_t at = home_of(&c->at[i]); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
+				c->slot[at] = 0;
 	}
 	c->n = c->fresh_n = 0;
 }
 
-/* The slot of a pair: taken by it, or the empty one where it belongs. */
-static uint16_t *
-slot_of(struct changes *c, uint32_t sku, uint32_t location)
+static bool
+is_of(const struct cell_change *change, uint32_t sku, uint32_t location)
 {
-	uint32_t at = (uint32_t)hash_pair(sku, location) & (CHANGE_SLOTS - 1);
-	for (;; at = (at + 1) & (CHANGE_SLOTS - 1)) {
-		if (c->slot[at] == 0)
-			return &c->slot[at];
-		const struct cell_image *image = &c->at[c->slot[at] - 1].now;
-		if (image->sku == sku && image->location == location)
-			return &c->slot[at];
-	}
+	return change->r.now.sku == sku && change->r.now.location == location;
 }
 
+/* The change of a pair; NULL: none yet. */
 static struct cell_change *
-take(struct changes *c, uint16_t *slot)
+change_find(struct changes *c, uint32_t sku, uint32_t location)
 {
-	ensure(c->n < CHANGES_MAX);
+	if (c->n <= CHANGES_FEW) {
+		for (uint32_t i = 0; i < c->n; i++)
+			if (is_of(&c->at[i], sku, location))
+				return &c->at[i];
+		return NULL;
+	}
+	for (uint32_t at = (uint32_t)hash_pair(sku, location) & (CHANGE_SLOTS - 1); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
+		if (is_of(&c->at[c->slot[at] - 1], sku, location))
+			return &c->at[c->slot[at] - 1];
+	return NULL;
+}
+
+static void
+slot_put(struct changes *c, uint32_t i)
+{
+	uint32_t at = home_of(&c->at[i]);
+	while (c->slot[at])
+		at = (at + 1) & (CHANGE_SLOTS - 1);
+	c->slot[at] = (uint16_t)(i + 1);
+}
+
+/* The new change at the end of the list has its names: from now on it is found. */
+static struct cell_change *
+change_add(struct changes *c)
+{
 	struct cell_change *change = &c->at[c->n++];
-	*slot = (uint16_t)c->n;
 	change->changed = change->fresh = false;
+	if (c->n == CHANGES_FEW + 1)
+		for (uint32_t i = 0; i < CHANGES_FEW; i++)
+			slot_put(c, i);
+	if (c->n > CHANGES_FEW)
+		slot_put(c, c->n - 1);
 	return change;
 }
 
@@ -178,7 +201,7 @@ count_id_load(struct engine *e, const struct cell *cell, struct cell_change *cha
 	blobs_get(&e->blobs, (uint32_t)cell->count_key, bytes, 1);
 	blobs_get(&e->blobs, (uint32_t)cell->count_key, bytes, 1u + bytes[0]);
 	memcpy(change->count_id, bytes + 1, bytes[0]);
-	change->now.count_id = (struct bytes){ change->count_id, bytes[0] };
+	change->r.now.count_id = (struct bytes){ change->count_id, bytes[0] };
 }
 
 struct cell_change *
@@ -186,35 +209,34 @@ change_of(struct engine *e, uint32_t n)
 {
 	struct changes *c = &e->scratch->changes;
 	const struct cell *cell = &e->cells.at[n];
-	uint16_t *slot = slot_of(c, cell->sku, cell->location);
-	if (*slot)
-		return &c->at[*slot - 1];
-	struct cell_change *change = take(c, slot);
-	change->cell = n;
-	cell_load(cell, &change->now);
-	change->ats_before = cell_ats(&change->now);
-	change->previous = atomic_load_explicit(&cell->seq, memory_order_relaxed) / 2;
+	struct cell_change *change = change_find(c, cell->sku, cell->location);
+	if (change)
+		return change;
+	ensure(c->n < CHANGES_MAX);
+	struct cell_record *r = &c->at[c->n].r;
+	r->cell = n;
+	cell_load(cell, &r->now);
+	r->ats_before = cell_ats(&r->now);
+	r->previous = atomic_load_explicit(&cell->seq, memory_order_relaxed) / 2;
 	if (cell->flags & CELL_COUNT_BY_ID)
-		count_id_load(e, cell, change);
-	return change;
+		count_id_load(e, cell, &c->at[c->n]);
+	return change_add(c);
 }
 
 struct cell_change *
 change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
 {
 	struct changes *c = &e->scratch->changes;
-	uint32_t n = cells_find(&e->cells, sku, location);
+	uint32_t n = hint_cell(e, sku, location);
 	if (n != CELL_NONE)
 		return change_of(e, n);
-	uint16_t *slot = slot_of(c, sku, location);
-	if (*slot)
-		return &c->at[*slot - 1];
-	struct cell_change *change = take(c, slot);
-	change->cell = cells_count(&e->cells) + c->fresh_n++;
+	struct cell_change *change = change_find(c, sku, location);
+	if (change)
+		return change;
+	ensure(c->n < CHANGES_MAX);
+	c->at[c->n].r = (struct cell_record){ .cell = cells_count(&e->cells) + c->fresh_n++, .now = { .sku = sku, .location = location } };
+	change = change_add(c);
 	change->fresh = true;
-	change->now = (struct cell_image){ .sku = sku, .location = location };
-	change->ats_before = 0;
-	change->previous = 0;
 	return change;
 }
 
@@ -232,20 +254,19 @@ changes_emit(struct engine *e)
 		struct cell_change *change = &c->at[i];
 		if (!change->changed && !change->fresh)
 			continue;
-		struct cell_record r = { .cell = change->cell, .now = change->now, .previous = change->previous, .ats_before = change->ats_before };
-		e->at = cell_encode(e->at, &r);
-		evolve_cell(e, e->seq, &r);
+		e->at = cell_encode(e->at, &change->r);
+		evolve_cell(e, e->seq, &change->r);
 	}
 }
 
 bool
 delta_apply(struct cell_change *c, int64_t qty, int64_t at, bool *fits)
 {
-	bool absorbed = c->now.flags & CELL_COUNTED && at <= c->now.count_at - 1;
-	*fits = absorbed || qty_fits(c->now.on_hand + qty);
+	bool absorbed = c->r.now.flags & CELL_COUNTED && at <= c->r.now.count_at - 1;
+	*fits = absorbed || qty_fits(c->r.now.on_hand + qty);
 	if (absorbed || !*fits)
 		return false;
-	c->now.on_hand += qty;
+	c->r.now.on_hand += qty;
 	c->changed = true;
 	return true;
 }

@@ -1,6 +1,7 @@
 /* lookahead.c: the contract is in lookahead.h. */
 #include "net/lookahead.h"
 
+#include "core/engine.h"
 #include "net/codec_read.h"
 
 /* [sku, place, ...] */
@@ -42,7 +43,7 @@ frame_add(struct lookahead *l, size_t end)
 	struct ahead *ahead = ahead_line_add(&l->line);
 	l->found += end;
 	l->ends[ahead - l->line.at] = l->found;
-	ahead_begin(l->engine, ahead, l->ids ? id : (struct bytes){ NULL, 0 }, sku, place);
+	ahead_begin(l->engine, ahead, l->own ? id : (struct bytes){ NULL, 0 }, sku, place);
 }
 
 static void
@@ -59,10 +60,10 @@ frames_find(struct lookahead *l)
 }
 
 void
-lookahead_begin(struct lookahead *l, const struct engine *engine, bool ids, struct scanner *scanner, const uint8_t *bytes, size_t n)
+lookahead_begin(struct lookahead *l, struct engine *engine, bool ids, struct scanner *scanner, const uint8_t *bytes, size_t n)
 {
 	l->engine = engine;
-	l->ids = ids;
+	l->own = ids ? engine : NULL;
 	l->scanner = scanner;
 	l->bytes = bytes;
 	l->n = n;
@@ -78,6 +79,8 @@ lookahead_next(struct lookahead *l, size_t *end)
 	if (l->line.n == 0)
 		return l->rest;
 	*end = l->ends[l->line.first];
+	if (l->own)
+		engine_hint(l->own, &l->line.at[l->line.first]);
 	ahead_line_next(l->engine, &l->line);
 	return SCAN_WHOLE;
 }

@@ -16,7 +16,7 @@
 
 struct lookahead {
 	const struct engine *engine;
-	bool ids; /* on the engine's own thread: reservations may be looked at */
+	struct engine *own; /* the same on the engine's own thread: reservations may be looked at, and what is found is told it; else NULL */
 	struct scanner *scanner; /* of the connection: it remembers where a frame that is not whole stopped */
 	const uint8_t *bytes;
 	size_t n, found; /* bytes[0..found) are whole frames, handled or waiting */
@@ -25,7 +25,8 @@ struct lookahead {
 	size_t ends[AHEAD_WINDOW]; /* of the frames in the line */
 };
 
-void lookahead_begin(struct lookahead *, const struct engine *, bool ids, struct scanner *, const uint8_t *bytes, size_t n);
+/* ids: this is the engine's thread. */
+void lookahead_begin(struct lookahead *, struct engine *, bool ids, struct scanner *, const uint8_t *bytes, size_t n);
 /* As scanner_scan() would say of the next frame: SCAN_WHOLE: it ends before bytes[*end]. Moves on to the one behind. */
 enum scan lookahead_next(struct lookahead *, size_t *end);
 

@@ -208,6 +208,7 @@ handle_post(struct call *call)
 		unsigned at = ahead.line.first;
 		if (parts_pause(call, &ahead.at[at].from, i, first))
 			return HANDLED_AGAIN;
+		engine_hint(call->service->engine, &ahead.line.at[at]);
 		ahead_line_next(call->service->engine, &ahead.line);
 		event_part(call, &ahead.at[at].event, ahead.at[at].whole);
 	}

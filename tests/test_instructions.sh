@@ -41,11 +41,11 @@ while read -r row n bound; do
 	verdict "${row}_stays_within_its_instructions" "${count:-none} of $bound" [ "${count:-$((bound + 1))}" -le "$bound" ]
 	[[ -n $count ]] || tail -5 "$work/log"
 done <<'END'
-	reserve        10000  3020
-	reserve_ahead  10000  3450
-	sale           10000  2920
-	ats            10000   540
-	index          10000   250
+	reserve        10000  2660
+	reserve_ahead  10000  2950
+	sale           10000  2720
+	ats            10000   512
+	index          10000   209
 	ats_many       10000  1110
 	scan           10000   310
 	decode         10000   680

@@ -83,8 +83,8 @@ bugs() {
 	    's/if \(a->wait_for > h->durable\)/if (false)/' \
 	    test_crash_sim a_crash_at_every_disk_call_loses_nothing_answered random_crashes_one_after_another
 	planted check_and_decrement_apart core/decide_reserve.c \
-	    '/^lines_grant\(/,/^}/ { s/^\t\tchange->now\.reserved \+= .*//
-	    s/^\tif \(shorts_n == 0 \|\|/\tfor (uint32_t i = 0; i < c->lines_n; i++)\n\t\tchange_of_pair(e, s->sku[i], s->location[i])->now.reserved += s->lines[i].granted;\n&/ }' \
+	    '/^lines_grant\(/,/^}/ { s/^\t\tchange->r\.now\.reserved \+= .*//
+	    s/^\tif \(shorts_n == 0 \|\|/\tfor (uint32_t i = 0; i < c->lines_n; i++)\n\t\tchange_of_pair(e, s->sku[i], s->location[i])->r.now.reserved += s->lines[i].granted;\n&/ }' \
 	    test_model ${model}usual ${model}hot
 	planted expiry_one_batch_late core/engine.c \
 	    's/^engine_begin\(struct engine/planted_unused(void)\n{\n}\nstatic int64_t planted_late;\nvoid\n&/
@@ -99,7 +99,7 @@ bugs() {
 	    's/n - s->contiguous > SOURCE_WINDOW/n - s->contiguous >= SOURCE_WINDOW/' \
 	    test_model ${model}events ${model}odd
 	planted delta_at_the_count_counted_twice core/step.c \
-	    '/^delta_apply\(/,/^}/ s/at <= c->now/at < c->now/' \
+	    '/^delta_apply\(/,/^}/ s/at <= c->r\.now/at < c->r.now/' \
 	    test_arrival every_order_of_deltas_and_counts_gives_the_same_on_hand
 	planted repeat_of_an_event_applied_again core/sources.c \
 	    's/if \(\(\*mark\)->n == n\)/if ((*mark)->n == n \&\& n % 97)/' \

@@ -124,7 +124,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-peers load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain bench-scale bench-image bench-soak
+.PHONY: help test quick-test run demo bench-peers load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain prove-full-disk bench-scale bench-image bench-soak
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -233,10 +233,12 @@ BACKLOG ?= 1000000
 LIVE ?= 5000
 prove-drain: all ## a store's BACKLOG=1000000 events delivered beside LIVE=5000 live events a second, judged
 	@$(B)/holdfast-drain $(BACKLOG) $(LIVE)
+prove-full-disk: all ## a server and a spooling gate on a disk that fills up under load and gets room again: the documented answers, nothing lost
+	@$(B)/holdfast-full_disk
 SECONDS_EACH ?= 4
 prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
 	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
-prove: prove-kill prove-push prove-store prove-follower prove-real prove-hostile ## all of them
+prove: prove-kill prove-push prove-store prove-follower prove-real prove-hostile prove-full-disk ## all of them
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan

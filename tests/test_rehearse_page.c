@@ -149,13 +149,22 @@ the_page_refers_to_nothing_outside_it(void)
 static void
 a_full_disk_is_told(void)
 {
+	static char larger_than_a_page[1 << 20];
 	json_t *report = report_with("flash-sale");
-	FILE *full = fopen("/dev/full", "w");
-	int result = full ? rehearse_page_write(full, report) : -1;
-	if (full)
-		fclose(full);
+	for (int late = 0; late < 2; late++) { /* while writing, and not before the stream is flushed */
+		FILE *full = fopen("/dev/full", "w");
+		int result = -1;
+		if (full) {
+			if (late)
+				setvbuf(full, larger_than_a_page, _IOFBF, sizeof(larger_than_a_page));
+			result = rehearse_page_write(full, report);
+			fclose(full);
+		}
+		if (result != -1)
+			json_decref(report);
+		check_equal(result, -1);
+	}
 	json_decref(report);
-	check_equal(result, -1);
 }
 
 int

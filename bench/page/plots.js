@@ -40,7 +40,7 @@ function latencies(run) {
 	const worst = greatest(of[kind].p99);
 	const lines = [['p50', 'p50', 'plot-3'], ['p99', 'p99', 'plot-1'], ['p999', 'p99.9', 'plot-2']].filter(([key]) => of[kind][key])
 		.map(([key, name, hue]) => line(name, inInterval(run, of[kind][key]), hue));
-	return plotOf(lines, { time: true, y: 'milliseconds, logarithmic', log: true, write: ms, name: `Latency of ${kinds[kind].toLowerCase()}`,
+	return plotOf(lines, { time: true, y: 'milliseconds (log)', log: true, write: ms, name: `Latency of ${kinds[kind].toLowerCase()}`,
 		note: `p50: half were faster; p99: all but one in 100. The worst interval’s p99 was ${ms(worst)}.` });
 }
 
@@ -48,7 +48,7 @@ function latenciesByKind(run) {
 	const of = run.series.latency_ms || {};
 	const found = Object.keys(kinds).filter((kind) => of[kind] && some(of[kind].p99));
 	return found.length < 2 ? null : plotOf(found.map((kind) => line(kinds[kind], inInterval(run, of[kind].p99), kindColours[kind])),
-		{ time: true, y: 'p99, milliseconds, logarithmic', log: true, write: ms, note: 'Whether reads and tills suffer while checkouts crowd.' });
+		{ time: true, y: 'p99, milliseconds (log)', log: true, write: ms, note: 'Whether reads and tills suffer while checkouts crowd.' });
 }
 
 // Shares are drawn by their nines, so that 99.9 % is as far from 99 % as that from 90 %.
@@ -59,25 +59,31 @@ function distributions(run) {
 		const n = ((run.latency_ms || {})[kind] || {}).n || 1e6;
 		return line(kinds[kind], of[kind].map(([x, share]) => ({ x: nines(share, n), y: x, share })), kindColours[kind]);
 	});
-	return plotOf(lines, { nines: true, y: 'milliseconds, logarithmic', log: true, write: ms,
+	return plotOf(lines, { nines: true, y: 'milliseconds (log)', log: true, write: ms,
 		note: 'Further right are the rarer, slower answers: at 99.9 % stands what one in 1,000 exceeded.' });
 }
 
 function stocks(run) {
 	const cells = run.series.stock_left || [];
 	const hues = ['plot-1', 'plot-2', 'plot-3', 'plot-4', 'plot-5'];
-	const lines = cells.map((cell, i) => line(`${cell.sku} at ${cell.location}`, atEnd(run, cell.left_n), hues[i % 5]));
+	const lines = cells.map((cell, i) => {
+		const sku = (run.skus || []).find((one) => one.sku === cell.sku && one.location === cell.location);
+		const begin = sku && known(sku.stock_n) ? [{ x: 0, y: sku.stock_n }] : [];
+		return line(`${cell.sku} at ${cell.location}`, [...begin, ...atEnd(run, cell.left_n)], hues[i % 5]);
+	});
 	const gone = (run.skus || []).filter((sku) => known(sku.sold_out_at_s)).length;
-	const at = soldOutAt(run);
-	return plotOf(lines, { time: true, y: 'units to sell', write: whole, fromZero: true,
-		note: known(at) ? `All was sold after ${seconds(at)}.` : gone ? `${plural(gone, 'cell', 'cells')} of those listed below ran out.` : 'None of these ran out.' });
+	const at = soldOutAt(run), last = run.series.t_s[run.series.t_s.length - 1];
+	// Where all is gone in a moment, that moment is what is worth looking at.
+	const until = known(at) && at < last / 8 ? Math.max(5 * at, 12 * step()) : null;
+	return plotOf(lines, { time: true, y: 'units to sell', write: whole, until,
+		note: known(at) ? `The last unit was taken after ${seconds(at)}.${until ? ` Only the first ${seconds(until)} are drawn.` : ''}` : gone ? `${plural(gone, 'cell', 'cells')} of those listed below ran out.` : 'None of these ran out.' });
 }
 
 function refusals(run) {
 	const of = Object.entries(run.series.refused_per_s || {}).filter(([, list]) => someAbove0(list));
 	let other = 0;
 	const lines = of.map(([reason, list]) => line(reasons[reason] || reason, inInterval(run, list), reasonColours[reason] || rest[other++ % 4], { fill: true }));
-	return plotOf(lines, { time: true, stacked: true, y: 'answers per second', write: (y) => whole(y) + '/s', fromZero: true,
+	return plotOf(lines, { time: true, stacked: true, y: 'answers per second', write: (y) => whole(y) + '/s',
 		note: `At most ${whole(greatest(total(of.map(([, list]) => list))))} a second.` });
 }
 
@@ -85,7 +91,7 @@ function processors(run) {
 	const s = run.series, n = report.machine.cpus_n;
 	const lines = [['server', s.server_cpu, 'plot-1'], ['gate', s.gate_cpu, 'plot-4'], ['client (this rehearsal)', s.client_cpu, 'plot-5']]
 		.filter(([, list]) => some(list)).map(([name, list, hue]) => line(name, inInterval(run, list), hue));
-	return plotOf(lines, { time: true, y: 'processors', write: digits, fromZero: true,
+	return plotOf(lines, { time: true, y: 'processors', write: digits,
 		note: `1.0 is one processor busy all the time${n ? `; the machine has ${n}` : ''}. The server used at most ${digits(greatest(s.server_cpu))}.` });
 }
 
@@ -93,21 +99,21 @@ function memory(run) {
 	const s = run.series;
 	const lines = [['server', s.server_rss_bytes, 'plot-1'], ['gate', s.gate_rss_bytes, 'plot-4']].filter(([, list]) => some(list))
 		.map(([name, list, hue]) => line(name, atEnd(run, scaled(list, 1 / 1048576)), hue));
-	return plotOf(lines, { time: true, y: 'MiB resident', write: (y) => digits(y) + ' MiB', fromZero: true,
+	return plotOf(lines, { time: true, y: 'MiB resident', write: (y) => digits(y) + ' MiB',
 		note: `The server had at most ${bytes(greatest(s.server_rss_bytes))}.` });
 }
 
 const inFlight = (run) => plotOf([line('requests under way', atEnd(run, run.series.in_flight_n), 'plot-1')],
-	{ time: true, y: 'requests', write: whole, fromZero: true, note: `At most ${whole(greatest(run.series.in_flight_n))} had no answer yet at the end of an interval.` });
+	{ time: true, y: 'requests', write: whole, note: `At most ${whole(greatest(run.series.in_flight_n))} had no answer yet at the end of an interval.` });
 
 const lateness = (run) => plotOf([line('p99 of the delay', inInterval(run, run.series.client_late_p99_ms), 'plot-5')],
-	{ time: true, y: 'milliseconds', write: ms, fromZero: true, note: (run.client || {}).text || 'How far requests left behind their moment on the curve.' });
+	{ time: true, y: 'milliseconds', write: ms, note: sentence((run.client || {}).text) || 'How far requests left behind their moment on the curve.' });
 
 function everyRun(run) {
 	const runs = report.runs.filter((one) => ((one.series || {}).latency_ms || {}).hold);
 	const hues = ['plot-1', 'plot-2', 'plot-3', 'plot-4', 'plot-5', 'plot-6'];
 	return runs.length < 2 ? null : plotOf(runs.map((one, i) => line(`run ${report.runs.indexOf(one) + 1}`, inInterval(one, one.series.latency_ms.hold.p99),
-		hues[i % 6], { thick: one === run })), { time: true, y: 'p99, milliseconds, logarithmic', log: true, write: ms, note: 'Where the lines lie together, chance did little.' });
+		hues[i % 6], { thick: one === run })), { time: true, y: 'p99, milliseconds (log)', log: true, write: ms, note: 'Where the lines lie together, chance did little.' });
 }
 
 function capacityPlot() {
@@ -119,16 +125,16 @@ function capacityPlot() {
 	const ends = [steps[0].rate_per_s, steps[steps.length - 1].rate_per_s];
 	const lines = [line('kept', at(true), 'good', { points: 'circle' }), line('not kept', at(false), 'bad', { points: 'crossRot' }),
 		line(`p99 allowed: ${ms(found.p99_limit_ms)}`, ends.map((x) => ({ x, y: found.p99_limit_ms })), 'plot-soft', { dash: [6, 4] })];
-	return plotOf(lines, { x: 'shoppers per second', y: 'p99 of holds, milliseconds, logarithmic', log: true, write: ms,
+	return plotOf(lines, { x: 'shoppers per second', y: 'p99, milliseconds (log)', log: true, write: ms,
 		marks: found.rate_per_s > 0 ? [{ x: found.rate_per_s, text: whole(found.rate_per_s) + '/s' }] : [],
-		note: [found.text, found.gave_way ? `What gave way first: ${found.gave_way}.` : ''].filter(Boolean).join(' ') });
+		note: [sentence(found.text), sentence(found.gave_way && `What gave way first: ${found.gave_way}`)].join(' ') });
 }
 
 function capacityProcessors() {
 	const steps = (report.capacity.steps || []).slice().sort((a, b) => a.rate_per_s - b.rate_per_s);
 	const of = (key) => steps.map((one) => ({ x: one.rate_per_s, y: known(one[key]) ? one[key] : null }));
 	return plotOf([line('server', of('server_cpu'), 'plot-1', { points: 'circle' }), line('client (this rehearsal)', of('client_cpu'), 'plot-5', { points: 'rect' })],
-		{ x: 'shoppers per second', y: 'processors', write: digits, fromZero: true, note: '1.0 is one processor busy all the time.' });
+		{ x: 'shoppers per second', y: 'processors', write: digits, note: '1.0 is one processor busy all the time.' });
 }
 
 const capacityPlots = [
@@ -151,14 +157,15 @@ const runPlots = [
 
 // ---- drawing ----
 
-// Vertical marks with a word each: the end of the curve, the moment all was sold, the rate that was found.
+// Vertical marks with a word each above: the moment nothing was left, the end of the curve, the rate that was found.
 const marksPlugin = {
 	id: 'marks',
 	afterDatasetsDraw(chart) {
 		const { ctx, chartArea: area, scales: { x } } = chart;
 		ctx.save();
 		ctx.font = `11px ${Chart.defaults.font.family}`;
-		chart.options.marks.forEach((mark, i) => {
+		let taken = -Infinity; // where the last word ended; one that would run into it is left out, its line stays
+		chart.options.marks.forEach((mark) => {
 			const at = x.getPixelForValue(mark.x), wide = ctx.measureText(mark.text).width;
 			if (!(at >= area.left && at <= area.right))
 				return;
@@ -168,7 +175,10 @@ const marksPlugin = {
 			ctx.moveTo(at, area.top);
 			ctx.lineTo(at, area.bottom);
 			ctx.stroke();
-			ctx.fillText(mark.text, at + 4 + wide > area.right ? at - wide - 4 : at + 4, area.top + 11 + 13 * i);
+			const from = Math.max(area.left, Math.min(at - wide / 2, area.right - wide));
+			if (from > taken)
+				ctx.fillText(mark.text, from, area.top - 5);
+			taken = Math.max(taken, from + wide + 6);
 		});
 		ctx.restore();
 	},
@@ -176,10 +186,10 @@ const marksPlugin = {
 
 function timeMarks(run) {
 	const marks = [], last = run.series.t_s[run.series.t_s.length - 1];
+	if (known(soldOutAt(run)))
+		marks.push({ x: soldOutAt(run), text: `empty: ${seconds(soldOutAt(run))}` });
 	if (known(run.duration_s) && last + step() > run.duration_s + 2 * step())
 		marks.push({ x: run.duration_s, text: 'curve ends' });
-	if (known(soldOutAt(run)))
-		marks.push({ x: soldOutAt(run), text: 'all sold' });
 	return marks;
 }
 
@@ -192,7 +202,7 @@ function dataset(one, plot) {
 		label: one.label, data: one.data.map((point) => plot.log && !(point.y > 0) ? { ...point, y: null } : point),
 		borderColor: hue, backgroundColor: one.fill ? hue + '66' : hue, fill: one.fill ? 'stack' : false,
 		borderWidth: one.thick ? 3 : 1.75, borderDash: one.dash || [], borderJoinStyle: 'round', showLine: !(one.points && plot.log),
-		pointRadius: one.points ? 5 : lonely(one.data), pointStyle: one.points || 'circle', pointBorderWidth: one.points === 'crossRot' ? 2.5 : 1, pointHitRadius: 8,
+		pointRadius: one.points ? 5 : lonely(one.data), pointStyle: one.points || (one.dash ? 'line' : 'circle'), pointBorderWidth: one.points === 'crossRot' ? 2.5 : 1, pointHitRadius: 8,
 	};
 }
 
@@ -202,13 +212,13 @@ const roundTick = (value) => [1, 2, 5].includes(Math.round(value / 10 ** Math.fl
 function xAxis(plot, run) {
 	const common = { type: 'linear', grid: { color: colour('line'), borderColor: colour('line') }, ticks: { color: colour('soft'), maxRotation: 0 } };
 	if (plot.nines)
-		return { ...common, min: 0, title: axisText('share of the requests'),
+		return { ...common, min: 0, max: greatest(plot.lines.flatMap((one) => one.data.map((point) => point.x))), title: axisText('share of the requests'),
 			afterBuildTicks: (axis) => { axis.ticks = [0.30103, 1, 2, 3, 4, 5, 6, 7].filter((value) => value <= axis.max).map((value) => ({ value })); },
 			ticks: { ...common.ticks, autoSkip: true, callback: (value) => value < 0.9 ? '50 %' : +(100 - 100 / 10 ** value).toFixed(5) + ' %' } };
 	if (plot.time)
-		return { ...common, min: 0, max: run.series.t_s[run.series.t_s.length - 1] + step(), title: axisText('seconds from the beginning of the curve'),
-			ticks: { ...common.ticks, callback: (value, i, all) => i === all.length - 1 && value % 1 ? '' : digits(value) } };
-	return { ...common, title: axisText(plot.x), grace: '5%', ticks: { ...common.ticks, callback: (value) => whole(value) } };
+		return { ...common, min: 0, max: plot.until || run.series.t_s[run.series.t_s.length - 1] + step(), title: axisText('seconds from the beginning of the curve'),
+			ticks: { ...common.ticks, includeBounds: false, callback: digits } };
+	return { ...common, min: 0, grace: '5%', title: axisText(plot.x), ticks: { ...common.ticks, includeBounds: false, callback: (value) => whole(value) } };
 }
 
 function yAxis(plot) {
@@ -229,10 +239,10 @@ function config(plot, run) {
 		data: { datasets: plot.lines.map((one) => dataset(one, plot)) },
 		options: {
 			animation: false, responsive: true, maintainAspectRatio: false, normalized: true, color: colour('ink'),
-			marks: plot.marks || (plot.time ? timeMarks(run) : []),
+			layout: { padding: { top: 16 } }, marks: plot.marks || (plot.time ? timeMarks(run) : []),
 			interaction: { mode: plot.time ? 'index' : 'nearest', intersect: false, axis: 'x' },
 			scales: { x: xAxis(plot, run), y: yAxis(plot) },
-			plugins: { tooltip: tooltip(plot), legend: { position: 'bottom', align: 'start', labels: { usePointStyle: plot.lines.some((one) => one.points), boxHeight: 2, boxWidth: 22, color: colour('ink') } } },
+			plugins: { tooltip: tooltip(plot), legend: { position: 'bottom', align: 'start', labels: { ...(plot.lines.some((one) => one.points) ? { usePointStyle: true } : { boxHeight: 2, boxWidth: 22 }), color: colour('ink') } } },
 		},
 	};
 }
@@ -306,12 +316,16 @@ function show(shown) {
 	const run = report.runs[shown];
 	drawn.forEach((one) => one.chart && one.chart.destroy());
 	drawn = [];
-	const figures = [...(report.capacity ? capacityPlots : []), ...(run && run.series ? runPlots : [])].map((row) => figure(row, run)).filter(Boolean);
+	const plots = (title, rows) => {
+		const figures = rows.map((row) => figure(row, run)).filter(Boolean);
+		return figures.length ? section(title, el('div', { class: 'plots' }, figures)) : null;
+	};
+	const found = report.capacity && [plots('Rate by rate', capacityPlots), capacityTable()];
+	const overTime = run && run.series ? plots(report.capacity ? `Over time, at ${whole(report.capacity.rate_per_s)} shoppers a second` : 'Over time', runPlots) : null;
 	const button = el('button', { type: 'button', class: 'no-paper' }, 'Save the figures as JSON');
 	button.addEventListener('click', save);
-	document.getElementById('page').replaceChildren(...[header(run), run ? tiles(run) : null, runChoice(shown),
-		el('section', {}, el('h2', {}, 'Over time'), el('div', { class: 'plots' }, figures)),
-		capacityTable(), run ? [countsTable(run), latencyTable(run)] : null, runsTable(shown), run ? skuTable(run) : null,
+	document.getElementById('page').replaceChildren(...[header(run), found, run ? tiles(run) : null, runChoice(shown), overTime,
+		run ? [countsTable(run), latencyTable(run)] : null, runsTable(shown), run ? skuTable(run) : null,
 		report.verdict ? verdictTable(report.verdict) : null, settings(run),
 		el('footer', {}, button, el('p', { class: 'soft' }, 'Made by holdfast-bench. This page is whole: it fetches nothing. Plots by Chart.js (MIT licence), whose text it carries.'))]
 		.flat(Infinity).filter(Boolean));

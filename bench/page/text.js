@@ -40,6 +40,8 @@ function bytes(value) {
 }
 const sum = (list, key) => list.reduce((all, one) => all + (one[key] || 0), 0);
 const greatest = (list) => (list || []).reduce((most, value) => known(value) && !(value <= most) ? value : most, null);
+// A sentence of the report, which may come without its capital and its full stop.
+const sentence = (text) => text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.') : '';
 const plural = (n, one, many) => whole(n) + ' ' + (n === 1 ? one : many);
 
 // A table in a box that scrolls sideways on a phone. head: names; rows: lists of texts, elements or { text, class, head }.
@@ -82,11 +84,12 @@ function answerText(run) {
 	const parts = [];
 	const at = soldOutAt(run);
 	if (stockOf(run) > 0)
-		parts.push(`${whole(soldOf(run))} of ${whole(stockOf(run))} sold` + (known(at) ? `, sold out after ${seconds(at)}` : ''));
+		parts.push(`${whole(soldOf(run))} of ${whole(stockOf(run))} sold` + (known(at) ? `, none left after ${seconds(at)}` : ''));
 	parts.push(`${whole(refusedOf(run))} refused`);
-	const hold = (run.latency_ms || {}).hold || (run.latency_ms || {}).read || (run.latency_ms || {}).till;
-	if (hold)
-		parts.push(`p99 ${ms(hold.p99)}`);
+	const kind = ['hold', 'read', 'till'].find((one) => (run.latency_ms || {})[one]);
+	const summed = (report.summary || {})[`${kind}_p99_ms`];
+	if (kind)
+		parts.push(`p99 ${ms(summed && known(summed.median) ? summed.median : run.latency_ms[kind].p99)}`);
 	return parts.join('; ');
 }
 
@@ -95,7 +98,7 @@ function verdictBox(verdict, ofAll) {
 	return el('div', { class: 'verdict ' + (verdict.good ? 'good' : 'bad'), id: 'verdict' },
 		el('strong', {}, verdict.good ? '✓ The promises were kept' : '✗ A promise was broken'),
 		el('ul', { class: 'checks' }, checks.map((check) => el('li', {}, `${check.good ? '' : '✗ '}${check.name} ${whole(check.value)}`))),
-		checks.filter((check) => !check.good && check.text).map((check) => el('p', {}, check.text)),
+		checks.filter((check) => !check.good && check.text).map((check) => el('p', {}, `${check.name}: ${check.text}`)),
 		el('p', { class: 'soft' }, 'From the clients’ own records of what they asked and were answered' +
 			(ofAll > 1 ? `; the worst of ${ofAll} runs.` : '.')));
 }
@@ -104,9 +107,9 @@ function warnings(run) {
 	const box = (title, text) => el('div', { class: 'verdict warn' }, el('strong', {}, title), text ? el('p', {}, text) : null);
 	const found = [];
 	if (report.complete === false)
-		found.push(box('This run ended early', (report.why ? report.why + '. ' : '') + 'What is shown is true as far as it goes.'));
+		found.push(box('This run ended early', sentence(report.why) + ' What is shown is true as far as it goes.'));
 	if (run && run.client && run.client.bottleneck)
-		found.push(box('The client was the limit', (run.client.text || '') + ' These figures say more about the load’s side than about the server.'));
+		found.push(box('The client was the limit', sentence(run.client.text) + ' Give the load a machine of its own, or a lower rate, to see what the server can do.'));
 	return found;
 }
 
@@ -115,16 +118,10 @@ function tiles(run) {
 	const made = [];
 	const add = (name, value, below) => made.push(el('div', { class: 'tile' }, el('span', {}, name), el('b', {}, value),
 		below ? el('span', {}, below) : null));
-	const of = (name, write) => {
+	const summed = (title, name, write, behind) => {
 		const found = (report.summary || {})[name];
-		if (!found || !known(found.median))
-			return null;
-		return [write(found.median), report.runs.length > 1 ? `${write(found.low)} to ${write(found.high)}` : null];
-	};
-	const summed = (title, name, write) => {
-		const found = of(name, write);
-		if (found)
-			add(title, found[0], found[1]);
+		if (found && known(found.median))
+			add(title, write(found.median) + (behind || ''), report.runs.length > 1 ? `${write(found.low)} to ${write(found.high)}` : null);
 	};
 	const series = run.series || {};
 	add('shoppers', whole(run.counts.shoppers_n), run.duration_s ? `in ${seconds(run.duration_s)}` : null);
@@ -137,7 +134,7 @@ function tiles(run) {
 	summed('holds, p99.9', 'hold_p999_ms', ms);
 	summed('reads, p99', 'read_p99_ms', ms);
 	summed('till events, p99', 'till_p99_ms', ms);
-	summed('server’s processors', 'server_cpu', (value) => digits(value) + (report.machine.cpus_n ? ` of ${report.machine.cpus_n}` : ''));
+	summed('server’s processors', 'server_cpu', digits, report.machine.cpus_n ? ` of ${report.machine.cpus_n}` : '');
 	summed('server’s memory', 'server_rss_bytes', bytes);
 	return el('div', { class: 'tiles' }, made);
 }
@@ -172,7 +169,7 @@ function countsTable(run) {
 
 function verdictTable(verdict) {
 	const rows = (verdict.checks || []).map((check) => [check.name, { text: whole(check.value), class: check.good ? 'good' : 'bad' }, check.text || '']);
-	const told = (title, part) => part && part.text ? [el('h3', {}, title), el('p', {}, part.text)] : null;
+	const told = (title, part) => part && part.text ? [el('h3', {}, title), el('p', {}, sentence(part.text))] : null;
 	return section('The proof', table(['', 'found', 'what that means'], rows, [2]),
 		el('p', {}, ''), told('Lost sales', verdict.lost_sales), told('Fairness', verdict.fairness),
 		known(verdict.expired_unused_n) ? [el('h3', {}, 'Holds that expired unused'), el('p', {}, whole(verdict.expired_unused_n))] : null);
@@ -219,8 +216,6 @@ function runsTable(shown) {
 }
 
 function capacityTable() {
-	if (!report.capacity)
-		return null;
 	const rows = report.capacity.steps.map((step) => [whole(step.rate_per_s) + '/s', { text: step.kept ? 'kept' : 'not kept', class: step.kept ? 'good' : 'bad' },
 		ms(step.hold_p99_ms), percent(step.answered_share), whole(step.overloaded_n), digits(step.server_cpu), digits(step.client_cpu),
 		ms(step.client_late_p99_ms), step.text || '']);

@@ -9,6 +9,7 @@
 #define STEP_MS_MAX 6000 /* of a step's curve */
 #define TIMES_MAX 1024.
 #define TIMES_MIN (1 / 64.)
+#define SHOPPERS_MIN 100. /* a p99 of fewer says nothing */
 #define CLOSE 1.08 /* the search ends when the lowest rate that failed is within this of the highest that was kept */
 #define OVERLOADED_SHARE .01 /* more refusals for load than this: not kept */
 #define BUSY .85 /* of the processors */
@@ -191,7 +192,7 @@ search(struct search *s, struct why *why)
 	bool going = step(s, 1, why);
 	while (going && !s->failed && s->kept < TIMES_MAX && (double)own->shoppers * s->kept * 2 * s->seconds < SHOPPERS_MAX * (double)own->duration_ms / 1000)
 		going = step(s, s->kept * 2, why);
-	while (going && !s->kept && s->failed > TIMES_MIN)
+	while (going && !s->kept && s->failed > TIMES_MIN && s->base_per_s * s->failed / 2 * s->seconds >= SHOPPERS_MIN)
 		going = step(s, s->failed / 2, why);
 	while (going && s->kept > 0 && s->failed > s->kept * CLOSE)
 		going = step(s, sqrt(s->kept * s->failed), why);

@@ -14,7 +14,7 @@
 #define CALM_MS 100 /* the clocks' difference, and the end of a hold told by a batch that is under way */
 #define ASK_MS 3000 /* what asking may take; tried again when it took longer and a hold ended */
 #define TRIES 5
-#define SYNCS 100
+#define SYNCS 50
 
 /* ---- start and end ---- */
 

@@ -92,7 +92,7 @@ request_new(struct play *p, enum step step, uint32_t index, int64_t due_ns, int6
 		return NONE;
 	}
 	p->requests[number] = (struct request){ due_ns, now, index, (uint8_t)step, true };
-	p->under_way++;
+	p->under_way += step != STEP_WATCH; /* a look at the stock keeps nobody waiting */
 	return number;
 }
 

@@ -50,6 +50,7 @@ int
 replay_open(const char *path, double speed, double stock, struct scenario *s, struct why *why)
 {
 	struct why inner = { "" };
+	replay_close();
 	if (day_read_orders(&r.day, path, &inner) < 0) {
 		snprintf(why->text, sizeof why->text, "%.200s: %.250s", path, inner.text);
 		return -1;
@@ -73,6 +74,12 @@ replay_open(const char *path, double speed, double stock, struct scenario *s, st
 	s->till_events = (double)(r.day.facts_n - r.day.openings) / ((double)s->duration_ms / 1000);
 	s->till_lines = 1;
 	return 0;
+}
+
+void
+replay_close(void)
+{
+	day_fini(&r.day);
 }
 
 static int64_t

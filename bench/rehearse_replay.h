@@ -2,7 +2,7 @@
  * rehearse_replay.h: recorded orders as a plan: each transaction of the file is a shopper who reserves its lines and buys, what comes back or
  * is corrected is told by a till. The file is read by retail_day_file.c, as for the demo. Functions begin with replay_.
  *
- * One file at a time; it stays in memory to the program's end. One thread.
+ * One file at a time. One thread.
  */
 #ifndef HOLDFAST_BENCH_REHEARSE_REPLAY_H
 #define HOLDFAST_BENCH_REHEARSE_REPLAY_H
@@ -16,6 +16,7 @@ void scenario_replay(struct scenario *);
  * about, duration and numbers of the scenario. -1: *why.
  */
 int replay_open(const char *path, double speed, double stock, struct scenario *, struct why *);
+void replay_close(void);
 /* As plan_make(): of the file that is open. */
 int replay_plan(struct plan *, const struct scenario *, uint64_t seed, const char *stamp, struct why *);
 

@@ -193,7 +193,7 @@ take(struct play *p, uint32_t number, const struct answer *a, const uint8_t *byt
 	struct request r = p->requests[number];
 	p->requests[number] = (struct request){ .index = p->requests_free };
 	p->requests_free = number;
-	p->under_way--;
+	p->under_way -= r.step != STEP_WATCH;
 	if (!is_warm(p, &r)) {
 		p->counts.answered++;
 		series_answered(&p->series, work[r.step], r.due_ns, r.sent_ns, now);

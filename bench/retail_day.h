@@ -67,7 +67,7 @@ struct cell {
 	bool counted; /* a stock-taking concerns it */
 };
 
-/* All arrays are the day's own, freed by nobody: the process ends with the demo. */
+/* All arrays are the day's own. */
 struct day {
 	const char *what; /* "generated", or the file's name */
 	char (*skus)[NAME_BYTES_MAX + 1];
@@ -88,6 +88,8 @@ void day_make(struct day *, uint64_t seed, double scale);
 int day_read(struct day *, const char *path, struct why *);
 /* The same, but all sales are orders: the only facts are returns and adjustments. */
 int day_read_orders(struct day *, const char *path, struct why *);
+/* Frees what a day has; also one that could not be read. (The demo ends with its process.) */
+void day_fini(struct day *);
 
 /* Growing arrays for both: returns the array with room for one more. Ends the program when memory does. */
 void *day_grow(void *array, uint32_t used, uint32_t *room, size_t item_bytes);

@@ -293,11 +293,16 @@ read_day(struct day *d, const char *path, bool all_web, struct why *why)
 	d->sent_n = calloc(2, sizeof *d->sent_n);
 	strcpy(d->sources[0], "shop");
 	strcpy(d->sources[1], "opening");
-	if (parse_file(&r, path) != 0)
-		return -1;
-	add_opening(&r, &facts_room);
-	split_rows(&r, facts_room);
-	return 0;
+	int result = parse_file(&r, path);
+	if (result == 0) {
+		add_opening(&r, &facts_room);
+		split_rows(&r, facts_room);
+	}
+	free(r.rows);
+	free(r.skus.slot);
+	free(r.locations.slot);
+	free(r.cells.slot);
+	return result;
 }
 
 int
@@ -310,4 +315,13 @@ int
 day_read_orders(struct day *d, const char *path, struct why *why)
 {
 	return read_day(d, path, true, why);
+}
+
+void
+day_fini(struct day *d)
+{
+	void *const all[] = { d->skus, d->locations, d->sources, d->sent_n, d->cells, d->facts, d->baskets, d->lines };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		free(all[i]);
+	*d = (struct day){ .what = NULL };
 }

@@ -111,6 +111,7 @@ play(const struct bench_options *o)
 		r.make = replay_plan;
 	}
 	json_t *report = o->command == BENCH_CAPACITY ? capacity(&r, o->p99_ms, &why) : rehearse(&r, &why);
+	replay_close();
 	if (!report)
 		return say(EXIT_SERVER, why.text);
 	int code = tell(o, report);

@@ -232,6 +232,9 @@ game_good(struct verdict *v)
 	bool asked = game.broke_off || game.interrupted || house_ask(&house, &plan, &stop, &found, &why) == 0;
 	bool good = asked && judge_run(&plan, &found, game.counts.unanswered, v, &why) == 0 && judge_good(v);
 	found_fini(&found);
+	if (!good)
+		printf("     oversold %llu lost %llu doubled %llu unanswered %llu wrong %llu%s %s\n", (unsigned long long)v->oversold, (unsigned long long)v->lost,
+		    (unsigned long long)v->doubled, (unsigned long long)v->unanswered, (unsigned long long)v->wrong, v->compared ? "" : ", not compared", why.text);
 	return good;
 }
 
@@ -381,6 +384,7 @@ recorded_orders_are_played_at_their_speed(void)
 	check_equal(replay_open(path, 0.01, 1, &scenario, &why), -1);
 	check(strstr(why.text, "--speed") != NULL);
 	check_equal(replay_open("/nowhere.csv", 1, 1, &scenario, &why), -1);
+	replay_close();
 	unlink(path);
 }
 

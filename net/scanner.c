@@ -38,8 +38,8 @@ static const struct form forms[256] = {
  * High half: the objects inside of an array or map that is not empty and too short for S3.
  */
 #define FIX4(n) n, n + 1, n + 2, n + 3
-#define INSIDE(n) (n) << 8 | 1
-static const uint16_t plain[256] = {
+#define INSIDE(n) ((n) << 16 | 1)
+static const uint32_t plain[256] = {
 	[0x00 ... 0x7f] = 1, [0xe0 ... 0xff] = 1,
 	[0x81] = INSIDE(2), INSIDE(4), INSIDE(6), INSIDE(8), INSIDE(10), INSIDE(12), INSIDE(14),
 	[0x91] = INSIDE(1), INSIDE(2), INSIDE(3), INSIDE(4), INSIDE(5), INSIDE(6), INSIDE(7), INSIDE(8), INSIDE(9), INSIDE(10),
@@ -115,8 +115,17 @@ scan_object(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit)
 	return SCAN_WHOLE;
 }
 
+/* The same of longer strings, and of arrays with two bytes of length, however long: they are frequent, too. */
+static __attribute__((noinline)) uint32_t
+long_head(const uint8_t *head, size_t n)
+{
+	if (n >= 2 && head[0] == 0xd9)
+		return 2u + head[1];
+	return n >= 3 && head[0] == 0xdc ? INSIDE((uint32_t)head[1] << 8 | head[2]) + 2 : 0;
+}
+
 /*
- * The common case, a request of one line: an object that is all here, of plain parts, so few of them containers that it cannot be too
+ * The common case, a request of one line: an object that is all here, of such parts, so few of them containers that it cannot be too
  * deep. Returns its length, or 0: look closer.
  */
 static size_t
@@ -124,14 +133,18 @@ scan_small(const uint8_t *bytes, size_t bound)
 {
 	size_t at = 0, left = 1;
 	unsigned containers = 0;
-	do {
-		uint16_t head = at < bound ? plain[bytes[at]] : 0;
-		if (head == 0 || (head > 0xff && ++containers > SCAN_DEPTH_MAX))
+	while (at < bound) {
+		uint32_t head = plain[bytes[at]];
+		if (__builtin_expect(head == 0, 0) && (head = long_head(bytes + at, bound - at)) == 0)
 			return 0;
-		at += head & 0xff;
-		left += head >> 8;
-	} while (--left > 0);
-	return at <= bound ? at : 0;
+		at += head & 0xffff;
+		if (head > 0xffff && ++containers == SCAN_DEPTH_MAX)
+			return 0;
+		left += head >> 16;
+		if (--left == 0)
+			return at <= bound ? at : 0;
+	}
+	return 0;
 }
 
 /* The same within an object, level by level. Leaves everything else, and what is cut, to scan_object(). */
@@ -142,15 +155,14 @@ scan_plain(struct scanner *s, const uint8_t *bytes, size_t bound)
 	uint32_t depth = s->depth;
 	uint64_t left = s->left[depth - 1];
 	while (at < bound && left > 0) {
-		uint16_t head = plain[bytes[at]];
-		size_t whole = head & 0xff;
+		uint32_t head = plain[bytes[at]], whole = head & 0xffff;
 		if (whole == 0 || whole > bound - at || (head != whole && depth == SCAN_DEPTH_MAX))
 			break;
 		at += whole;
 		left--;
 		if (head != whole) {
 			s->left[depth++ - 1] = left;
-			left = head >> 8;
+			left = head >> 16;
 		}
 		while (left == 0 && depth > 1)
 			left = s->left[--depth - 1];

@@ -1,8 +1,7 @@
 /* host.c: from a data folder to a durable engine and back. The contract is in host.h. */
 #define _GNU_SOURCE
 #include "net/host.h"
-#include "core/view.h"
-#include "net/host_trouble.h"
+#include "net/host_ahead.h"
 #include "net/thread.h"
 
 #include <pthread.h>
@@ -17,7 +16,6 @@
 #include <unistd.h>
 
 #define CHECKPOINTER_NICE 10
-#define SLOTS_AHEAD_MAX   1000000 /* about 160 MB */
 
 struct host {
 	const struct host_options *options;
@@ -31,15 +29,14 @@ struct host {
 	struct checkpoint *checkpoint;
 	struct recovery recovery;
 
+	struct host_ahead ahead;
 	struct trouble trouble; /* the checkpointer's */
 	pthread_t checkpointer;
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
-	uint32_t slots_seen, slots_growth, slots_mapped; /* memory_ahead() */
-	/* checkpointer -> any: figures, and whether the journal is short of room; a stale one is 50 ms old */
-	_Atomic int journal_low;
+	/* checkpointer -> any: figures; a stale one is 50 ms old */
 	_Atomic uint64_t folded_seq, copied_seq, commits, failures, journal_bytes;
 };
 
@@ -57,15 +54,6 @@ priority_set(struct host *h, bool *low)
 		return;
 	*low = want;
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), want ? CHECKPOINTER_NICE : 0);
-}
-
-static void
-prepare(struct host *h)
-{
-	struct why why;
-	bool failed = h->log->calls->prepare(h->log, &why) < 0, low = journal_free_low(h->log);
-	atomic_store_explicit(&h->journal_low, low, memory_order_relaxed);
-	trouble_journal(&h->trouble, low, h->log->calls->bytes(h->log), failed ? &why : NULL);
 }
 
 static void
@@ -94,31 +82,7 @@ checkpointer_rest(struct host *h, bool at_once)
 }
 
 /*
- * Gives pages to the reservations that are about to come, as many as twice the largest recent growth between two steps: the first
- * touch of a page costs as much as deciding twenty reservations, and this thread has the time. A hint: failure changes nothing.
- */
-static void
-memory_ahead(struct host *h)
-{
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct view_range ranges[VIEW_RANGES];
-	uint32_t used = view_slots(h->engine), grew = used - h->slots_seen, most = h->options->limits.reservations_max;
-	h->slots_seen = used;
-	h->slots_growth = grew > h->slots_growth - h->slots_growth / 8 ? grew : h->slots_growth - h->slots_growth / 8;
-	uint64_t ahead = h->slots_growth < SLOTS_AHEAD_MAX / 2 ? 2 * (uint64_t)h->slots_growth : SLOTS_AHEAD_MAX;
-	uint32_t to = used + ahead < most ? (uint32_t)(used + ahead) : most, from = h->slots_mapped > used ? h->slots_mapped : used;
-	if (to <= from)
-		return;
-	view_slots_memory(h->engine, from, to, ranges);
-	for (int i = 0; i < VIEW_RANGES; i++) {
-		uintptr_t begin = (uintptr_t)ranges[i].at / page * page;
-		madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);
-	}
-	h->slots_mapped = to;
-}
-
-/*
- * A step that failed for the journal's room alone was told by prepare(); one that did nothing for the image (the commit waits for its
+ * A step that failed for the journal's room alone is told by host_ahead.c; one that did nothing for the image (the commit waits for its
  * next try) says neither that it is written nor that it is not.
  */
 static void
@@ -139,19 +103,13 @@ checkpointer_main(void *arg)
 	struct host *h = arg;
 	struct why why;
 	bool low = false;
-	int64_t prepared_ms = 0;
 	int more = 0;
 	while (checkpointer_rest(h, more > 0)) {
 		int64_t now = clock_steady_ms();
 		priority_set(h, &low);
-		if (now - prepared_ms >= PREPARE_MS) {
-			prepare(h);
-			prepared_ms = now;
-		}
 		more = checkpoint_step(h->checkpoint, batcher_durable(h->batcher), now, &why);
 		step_told(h, more < 0 ? &why : NULL);
 		checkpointer_publish(h);
-		memory_ahead(h);
 	}
 	return NULL;
 }
@@ -165,7 +123,6 @@ checkpointer_start(struct host *h, struct why *why)
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	h->slots_seen = view_slots(h->engine); /* what recovery brought is no growth */
 	int failure = thread_start(&h->checkpointer, "checkpointer", checkpointer_main, h);
 	if (failure) {
 		snprintf(why->text, sizeof why->text, "the checkpointer thread did not start: %s", strerror(failure));
@@ -263,6 +220,16 @@ recover_told(struct host *h, struct why *why)
 	return -1;
 }
 
+static int
+ahead_start(struct host *h, struct why *why)
+{
+	h->ahead.engine = h->engine;
+	h->ahead.log = h->log;
+	h->ahead.reservations_max = h->options->limits.reservations_max;
+	h->ahead.trouble = h->trouble;
+	return host_ahead_start(&h->ahead, why);
+}
+
 struct host *
 host_open(const struct host_options *options, struct why *why)
 {
@@ -277,7 +244,7 @@ host_open(const struct host_options *options, struct why *why)
 	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 || recover_told(h, why) < 0 ||
 	    !(h->checkpoint = checkpoint_open(h->log, h->image, &options->checkpoint, why)) ||
 	    !(h->batcher = batcher_new(h->engine, h->log, &h->recovery.tail, journal_payload_max(&options->journal), why)) ||
-	    first_batches(h, why) < 0 || checkpointer_start(h, why) < 0) {
+	    first_batches(h, why) < 0 || ahead_start(h, why) < 0 || checkpointer_start(h, why) < 0) {
 		host_close(h, &ignored);
 		return NULL;
 	}
@@ -325,7 +292,7 @@ host_oldest(struct host *h)
 bool
 host_pressure(const struct host *h)
 {
-	return atomic_load_explicit(&h->journal_low, memory_order_relaxed) || batcher_stalled(h->batcher);
+	return host_ahead_journal_low(&h->ahead) || batcher_stalled(h->batcher);
 }
 
 void
@@ -335,7 +302,7 @@ host_figures(const struct host *h, struct host_figures *f)
 	f->copied_seq = atomic_load_explicit(&h->copied_seq, memory_order_relaxed);
 	f->image_commits = atomic_load_explicit(&h->commits, memory_order_relaxed);
 	f->image_failures = atomic_load_explicit(&h->failures, memory_order_relaxed);
-	f->journal_low = atomic_load_explicit(&h->journal_low, memory_order_relaxed);
+	f->journal_low = host_ahead_journal_low(&h->ahead);
 	f->journal_bytes = atomic_load_explicit(&h->journal_bytes, memory_order_relaxed);
 }
 
@@ -345,6 +312,7 @@ host_close(struct host *h, struct why *why)
 	int result = 0;
 	bool served = h->running;
 	checkpointer_stop(h);
+	host_ahead_stop(&h->ahead);
 	if (served && batcher_settle(h->batcher, why) < 0)
 		result = -1;
 	else if (served && checkpoint_finish(h->checkpoint, batcher_durable(h->batcher), why) < 0)

@@ -1,6 +1,7 @@
 /*
  * host.h: an engine with its data folder: opened, recovered, kept durable, folded into the image, closed. It owns disk, journal,
- * image, the engine's memory, the batcher and the checkpointer thread; whoever serves requests borrows engine and batcher.
+ * image, the engine's memory, the batcher, the checkpointer thread and the one that makes room ahead; whoever serves requests borrows
+ * engine and batcher.
  *
  * open: lock the folder, check the image (in a child), claim the journal, load, replay, journal the options, end what is due.
  * close: (after the last batch) fold everything into the image, mark the journal's clean end.
@@ -18,7 +19,6 @@
 #include "persist/recovery.h"
 
 #define CHECKPOINT_IDLE_MS 50 /* how often the checkpointer looks for new batches */
-#define PREPARE_MS         250 /* how often it sees to spare segments */
 
 struct host_options {
 	const char *data, *copy; /* copy: folder of the image's verified copy; NULL: none */
@@ -28,7 +28,7 @@ struct host_options {
 	uint64_t image_map_bytes;
 	struct checkpoint_options checkpoint;
 	void (*progress)(void *context, const char *phase, double fraction); /* may be NULL */
-	void (*say)(void *context, const char *line); /* troubles with the disk, on the checkpointer's thread; may be NULL */
+	void (*say)(void *context, const char *line); /* troubles with the disk, on threads of the host; may be NULL */
 	void *context;
 };
 

@@ -1,8 +1,8 @@
 /*
- * host_trouble.h: what the checkpointer's thread has to tell an operator about the disk: one line when a trouble begins or its
+ * host_trouble.h: what the host's threads have to tell an operator about the disk: one line when a trouble begins or its
  * reason changes, one when it is over. The figures beside it are `journal_low` and `image_failures`.
  *
- * The checkpointer's thread.
+ * One for each thread: trouble_journal() where room is made ahead, trouble_image() on the checkpointer's.
  */
 #ifndef HOLDFAST_NET_HOST_TROUBLE_H
 #define HOLDFAST_NET_HOST_TROUBLE_H

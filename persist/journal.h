@@ -4,7 +4,7 @@
  * Invariant: what append called DURABLE is read back byte for byte after any crash, or the claim (or the read) fails with
  * file and offset. After the first failed write or sync nothing is DURABLE any more (L4).
  *
- * Threads: one appends; another may call prepare, trim, bytes, journal_free_low and journal_status; each reader belongs to
+ * Threads: one appends; others may call prepare, trim, bytes, journal_free_low and journal_status; each reader belongs to
  * one thread. open, claim and close are alone. Never reads a clock: ages are those of the batches' stamps.
  */
 #ifndef HOLDFAST_PERSIST_JOURNAL_H

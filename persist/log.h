@@ -51,7 +51,7 @@ struct log_calls {
 	void (*read_close)(struct log_reader *);
 	/* Batches wholly below `before` may be recycled. Keeps what retention asks. Safe beside append and readers behind it. */
 	int (*trim)(struct log *, uint64_t before, struct why *);
-	/* Makes room ahead (spare segments) so that append meets no allocation. Another thread than append's may call it. -1: disk full etc. */
+	/* Makes room ahead (spare segments) so that append meets no allocation. Other threads than append's may call it. -1: disk full etc. */
 	int (*prepare)(struct log *, struct why *);
 	/* Bytes kept, for retention and `status`. */
 	uint64_t (*bytes)(struct log *);

@@ -1,0 +1,113 @@
+/* host_ahead.c: the contract is in host_ahead.h. */
+#define _GNU_SOURCE
+#include "net/host_ahead.h"
+#include "core/view.h"
+#include "net/clock.h"
+#include "net/thread.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* At once when the spare has been taken, since the next one is needed in less than a second when things are busy. */
+static void
+journal_ahead(struct host_ahead *a)
+{
+	struct journal_status status;
+	struct why why;
+	int64_t now = clock_steady_ms();
+	journal_status(a->log, &status);
+	if ((status.spares > 0 || a->prepare_failed) && now - a->prepared_ms < PREPARE_MS)
+		return;
+	a->prepared_ms = now;
+	a->prepare_failed = a->log->calls->prepare(a->log, &why) < 0;
+	bool low = journal_free_low(a->log);
+	atomic_store_explicit(&a->journal_low, low, memory_order_relaxed);
+	trouble_journal(&a->trouble, low, a->log->calls->bytes(a->log), a->prepare_failed ? &why : NULL);
+}
+
+/*
+ * Gives pages to the reservations that are about to come, as many as twice the largest recent growth between two looks: the first
+ * touch of a page costs as much as deciding twenty reservations, and this thread has the time. A hint: failure changes nothing.
+ */
+static void
+memory_ahead(struct host_ahead *a)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct view_range ranges[VIEW_RANGES];
+	uint32_t used = view_slots(a->engine), grew = used - a->slots_seen, most = a->reservations_max;
+	a->slots_seen = used;
+	a->slots_growth = grew > a->slots_growth - a->slots_growth / 8 ? grew : a->slots_growth - a->slots_growth / 8;
+	uint64_t ahead = a->slots_growth < SLOTS_AHEAD_MAX / 2 ? 2 * (uint64_t)a->slots_growth : SLOTS_AHEAD_MAX;
+	uint32_t to = used + ahead < most ? (uint32_t)(used + ahead) : most, from = a->slots_mapped > used ? a->slots_mapped : used;
+	if (to <= from)
+		return;
+	view_slots_memory(a->engine, from, to, ranges);
+	for (int i = 0; i < VIEW_RANGES; i++) {
+		uintptr_t begin = (uintptr_t)ranges[i].at / page * page;
+		madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);
+	}
+	a->slots_mapped = to;
+}
+
+/* False: the end. */
+static bool
+rest(struct host_ahead *a)
+{
+	int64_t until_ns = clock_steady_ns() + AHEAD_MS * INT64_C(1000000);
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	pthread_mutex_lock(&a->lock);
+	if (!a->stop)
+		pthread_cond_timedwait(&a->wake, &a->lock, &until);
+	bool on = !a->stop;
+	pthread_mutex_unlock(&a->lock);
+	return on;
+}
+
+static void *
+ahead_main(void *arg)
+{
+	struct host_ahead *a = arg;
+	do {
+		journal_ahead(a);
+		memory_ahead(a);
+	} while (rest(a));
+	return NULL;
+}
+
+int
+host_ahead_start(struct host_ahead *a, struct why *why)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	a->slots_seen = view_slots(a->engine); /* what recovery brought is no growth */
+	a->prepared_ms = clock_steady_ms() - PREPARE_MS;
+	int failure = thread_start(&a->thread, "ahead", ahead_main, a);
+	a->running = failure == 0;
+	if (a->running)
+		return 0;
+	pthread_cond_destroy(&a->wake);
+	pthread_mutex_destroy(&a->lock);
+	snprintf(why->text, sizeof why->text, "the thread that makes room ahead did not start: %s", strerror(failure));
+	return -1;
+}
+
+void
+host_ahead_stop(struct host_ahead *a)
+{
+	if (!a->running)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_signal(&a->wake);
+	pthread_mutex_unlock(&a->lock);
+	pthread_join(a->thread, NULL);
+	pthread_cond_destroy(&a->wake);
+	pthread_mutex_destroy(&a->lock);
+	a->running = false;
+}

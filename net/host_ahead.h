@@ -1,0 +1,53 @@
+/*
+ * host_ahead.h: a thread that has ready what a busy server needs next: a spare file of the journal, and memory for the reservations that
+ * are about to come. The checkpointer would be too late: one commit of the image takes a second, in which a busy journal fills two files.
+ * It owns the verdict whether the journal is short of room.
+ *
+ * Both are only for speed: without a spare the append makes one itself, without memory the engine's thread takes its page faults.
+ *
+ * start, stop: one thread. host_ahead_journal_low(): any; it is at most PREPARE_MS old.
+ */
+#ifndef HOLDFAST_NET_HOST_AHEAD_H
+#define HOLDFAST_NET_HOST_AHEAD_H
+
+#include "core/engine.h"
+#include "net/host_trouble.h"
+#include "persist/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define AHEAD_MS        50 /* from one look to the next */
+#define PREPARE_MS      250 /* so often it asks for room when the journal has a spare, or none can be had */
+#define SLOTS_AHEAD_MAX 1000000 /* about 160 MB */
+
+struct host_ahead {
+	/* given */
+	struct engine *engine;
+	struct log *log;
+	uint32_t reservations_max;
+	struct trouble trouble; /* of the journal */
+	/* the thread's */
+	uint32_t slots_seen, slots_growth, slots_mapped;
+	int64_t prepared_ms;
+	bool prepare_failed;
+	/* its end */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool running, stop;
+	_Atomic int journal_low;
+};
+
+/* The given fields are filled, the others zero; the engine is recovered. -1: why. */
+int host_ahead_start(struct host_ahead *, struct why *);
+/* Ends the thread, if it runs. */
+void host_ahead_stop(struct host_ahead *);
+
+static inline bool
+host_ahead_journal_low(const struct host_ahead *a)
+{
+	return atomic_load_explicit(&a->journal_low, memory_order_relaxed);
+}
+
+#endif

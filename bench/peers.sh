@@ -127,7 +127,7 @@ machine="$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1),
 report() { awk "$@" -f bench/peers_report.awk bench/peers_rows.txt "$work/results" "$work/limits"; }
 report >"$work/tables"
 report -v want_only=chart >"$work/chart.tsv"
-gnuplot -e "folder = '$work'" bench/plot_peers.gnuplot >"$work/peers.svg"
+gnuplot -e "folder = '$work'" bench/plot_peers.gnuplot >"$work/peers.svg" 2>"$work/complaint" # rows left out
 {
 	echo "![durable reserves, reads and events a second, by server](bench/peers.svg)"
 	echo

@@ -123,4 +123,4 @@ stop() {
 	wait "$server" 2>/dev/null || true
 	server= events_port=
 	rm -rf "$folder"
-}
+} 2>/dev/null # bash would tell of each that was killed

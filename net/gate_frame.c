@@ -44,17 +44,17 @@ refuse(enum status status, const char **sentence, const char *text)
 }
 
 enum status
-frame_check(const uint8_t *message, size_t n, enum frame_form *form, const char **sentence)
+frame_check(const uint8_t *message, size_t n, enum frame_form *form, uint32_t *events_n, const char **sentence)
 {
 	struct reader r = { message, message + n };
-	uint32_t events = 1;
 	size_t end = 0;
+	*events_n = 1;
 	if (n > MESSAGE_BYTES_MAX)
 		return refuse(STATUS_TOO_LARGE, sentence, "the message is longer than 1 MiB: send fewer events in one");
 	if (n == 0 || !(is_map(message[0]) || is_array(message[0])))
 		return refuse(STATUS_BAD_REQUEST, sentence, "a message is one msgpack map (an event) or an array of them");
 	*form = is_map(message[0]) ? FRAME_POST_ONE : FRAME_POST;
-	if (*form == FRAME_POST && reader_array(&r, &events) && events > EVENTS_MAX)
+	if (*form == FRAME_POST && reader_array(&r, events_n) && *events_n > EVENTS_MAX)
 		return refuse(STATUS_TOO_LARGE, sentence, "more than 10,000 events in one message");
 	switch (scan_message(message, n, *form == FRAME_POST_ONE ? LEVELS_ABOVE_EVENT : LEVELS_ABOVE_LIST, &end)) {
 	case SCAN_WHOLE:

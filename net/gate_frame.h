@@ -26,8 +26,8 @@ enum frame_form {
 	FRAME_POSITION, /* a source's name */
 };
 
-/* May this message be posted? STATUS_OK and its form, or STATUS_BAD_REQUEST or STATUS_TOO_LARGE with a sentence for people. */
-enum status frame_check(const uint8_t *message, size_t n, enum frame_form *form, const char **sentence);
+/* May this message be posted? STATUS_OK, its form and how many events it claims to have, or STATUS_BAD_REQUEST or STATUS_TOO_LARGE with a sentence for people. */
+enum status frame_check(const uint8_t *message, size_t n, enum frame_form *form, uint32_t *events_n, const char **sentence);
 
 /* Writes what stands before the body in its request; the body is the request's end. Returns the length. */
 uint32_t frame_head(uint8_t head[FRAME_HEAD_BYTES_MAX], uint32_t msgid, enum frame_form form);

@@ -247,7 +247,7 @@ static bool
 take(struct gate_intake *in, struct gate_message *m)
 {
 	const char *sentence = NULL;
-	enum status status = frame_check(m->at, m->n, &m->form, &sentence);
+	enum status status = frame_check(m->at, m->n, &m->form, &m->events_n, &sentence);
 	m->body = (struct bytes){ m->at, (uint32_t)m->n };
 	in->counters->bytes += m->n;
 	if (status != STATUS_OK) {

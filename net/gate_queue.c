@@ -61,6 +61,30 @@ forget_oldest(struct gate_queue *q)
 	r->answer_n = 0;
 }
 
+/* The first word of a header is the connection's key. What has none came by PUSH or from the spool. */
+static uint16_t
+peer_of(const struct raw_header *header)
+{
+	return header->n < WORD_BYTES ? 0 : (uint16_t)(hash_bytes((struct bytes){ header->at, WORD_BYTES }) % GATE_PEERS);
+}
+
+static void
+line_choose(struct gate_queue *q, struct gate_request *r)
+{
+	r->peer = peer_of(&r->header);
+	r->line = r->events_n >= HEAVY_EVENTS_MIN || q->heavy_of[r->peer] > 0 ? QUEUE_HEAVY : QUEUE_LIGHT;
+	q->heavy_of[r->peer] += r->line == QUEUE_HEAVY;
+}
+
+void
+gate_queue_turn(struct gate_queue *q, struct gate_request *r, enum gate_request_state state)
+{
+	uint32_t events = r->line == QUEUE_HEAVY ? r->events_n : 0;
+	q->heavy_sent -= r->state == REQUEST_SENT ? events : 0;
+	q->heavy_sent += state == REQUEST_SENT ? events : 0;
+	r->state = state;
+}
+
 void
 gate_queue_add(struct gate_queue *q, const struct gate_message *m)
 {
@@ -69,7 +93,8 @@ gate_queue_add(struct gate_queue *q, const struct gate_message *m)
 		forget_oldest(q);
 	struct gate_request *r = gate_queue_at(q, q->next);
 	*r = (struct gate_request){ .state = REQUEST_QUEUED, .origin = m->origin, .header = m->header, .message = m->at, .n = m->n,
-		.body = m->body, .number = m->number };
+		.body = m->body, .number = m->number, .events_n = m->events_n };
+	line_choose(q, r);
 	r->head_n = frame_head(r->head, (uint32_t)q->next, m->form);
 	q->next++;
 	q->unanswered++;
@@ -140,7 +165,8 @@ gate_queue_answered(struct gate_queue *q, struct gate_request *r, const struct r
 	r->message = NULL;
 	q->bytes -= r->n;
 	q->unanswered--;
-	r->state = REQUEST_ANSWERED;
+	q->heavy_of[r->peer] -= r->line == QUEUE_HEAVY;
+	gate_queue_turn(q, r, REQUEST_ANSWERED);
 	answer_keep(q, r, parts, parts_n);
 	while (q->first < q->next && gate_queue_at(q, q->first)->state == REQUEST_ANSWERED)
 		q->first++;

@@ -33,13 +33,21 @@ server_lost(struct gate_server *s, const char *what, int64_t now_ms)
 	snprintf(more, sizeof more, "; trying again until it answers, %u messages wait", q->unanswered);
 	gate_line_lost(&s->line, what, more, now_ms);
 	s->pause_ms = 0;
-	s->cursor = q->first;
+	s->cursor[QUEUE_LIGHT] = s->cursor[QUEUE_HEAVY] = q->first;
 	s->written = 0;
 	for (uint64_t i = q->first; i < q->next; i++)
 		if (gate_queue_at(q, i)->state == REQUEST_SENT) {
-			gate_queue_at(q, i)->state = REQUEST_QUEUED;
+			gate_queue_turn(q, gate_queue_at(q, i), REQUEST_QUEUED);
 			s->counters->resent++;
 		}
+}
+
+/* It is to be looked at again. */
+static void
+cursor_back(struct gate_server *s, uint64_t number)
+{
+	uint64_t *cursor = &s->cursor[gate_queue_at(s->queue, number)->line];
+	*cursor = number < *cursor ? number : *cursor;
 }
 
 /* ---- replies ---- */
@@ -72,9 +80,9 @@ server_reply(void *context, const uint8_t *bytes, size_t n, int64_t now_ms)
 	gate_line_fine(&s->line);
 	if (use == SERVER_USED)
 		return NULL;
-	request->state = REQUEST_QUEUED;
+	gate_queue_turn(s->queue, request, REQUEST_QUEUED);
 	s->counters->resent++;
-	s->cursor = number < s->cursor ? number : s->cursor;
+	cursor_back(s, number);
 	s->pause_ms = now_ms + wait_ms(&reply);
 	return NULL;
 }
@@ -82,13 +90,13 @@ server_reply(void *context, const uint8_t *bytes, size_t n, int64_t now_ms)
 /* ---- requests ---- */
 
 /*
- * The requests one system call writes: first what is left of the one in `writing`, then QUEUED ones in order from the cursor on.
- * While the server asks to wait, only the first: it must be whole for anything else to follow.
+ * The requests one system call writes: first what is left of the one in `writing`, then QUEUED ones of each line in order from its cursor
+ * on. While the server asks to wait, only the first: it must be whole for anything else to follow.
  */
 struct batch {
 	uint64_t numbers[BATCH_REQUESTS];
 	int n;
-	uint64_t cursor; /* behind the last one looked at */
+	uint32_t heavy; /* events of heavy messages in it */
 	struct iovec iov[2 * BATCH_REQUESTS];
 	int iov_n;
 };
@@ -104,41 +112,62 @@ batch_add(struct gate_server *s, struct batch *b, uint64_t number, size_t skip)
 	b->iov[b->iov_n++] = (struct iovec){ (void *)(uintptr_t)(r->body.at + skip), r->body.n - skip };
 }
 
+/* May another one of the heavy line go? One may always. */
+static bool
+heavy_room(const struct gate_server *s, const struct batch *b)
+{
+	return s->queue->heavy_sent + b->heavy < HEAVY_SENT_MAX;
+}
+
+static void
+batch_line(struct gate_server *s, struct batch *b, enum gate_line_of line)
+{
+	struct gate_queue *q = s->queue;
+	uint64_t *at = &s->cursor[line];
+	for (*at = *at < q->first ? q->first : *at; *at < q->next && b->n < BATCH_REQUESTS; ++*at) {
+		struct gate_request *r = gate_queue_at(q, *at);
+		if (r->line != line || r->state != REQUEST_QUEUED || (s->written && *at == s->writing))
+			continue;
+		if (line == QUEUE_HEAVY && !heavy_room(s, b))
+			return;
+		b->heavy += line == QUEUE_HEAVY ? r->events_n : 0;
+		batch_add(s, b, *at, 0);
+	}
+}
+
 static void
 batch_fill(struct gate_server *s, struct batch *b, bool paused)
 {
-	struct gate_queue *q = s->queue;
 	b->n = b->iov_n = 0;
+	b->heavy = 0;
 	if (s->written)
 		batch_add(s, b, s->writing, s->written);
-	if (s->cursor < q->first)
-		s->cursor = q->first;
-	for (b->cursor = s->cursor; !paused && b->cursor < q->next && b->n < BATCH_REQUESTS; b->cursor++)
-		if (gate_queue_at(q, b->cursor)->state == REQUEST_QUEUED && !(s->written && b->cursor == s->writing))
-			batch_add(s, b, b->cursor, 0);
+	for (enum gate_line_of line = 0; !paused && line < QUEUE_LINES; line++)
+		batch_line(s, b, line);
 }
 
-/* `sent` bytes of the batch are written: whole requests are SENT, the first one that is not stays in `writing`. */
+/* `sent` bytes of the batch are written: whole requests are SENT, the first one that is not stays in `writing`, those behind it wait. */
 static void
 batch_sent(struct gate_server *s, const struct batch *b, size_t sent)
 {
 	size_t before = s->written;
-	uint64_t cursor = s->cursor;
-	s->cursor = b->cursor;
-	s->written = 0;
-	for (int i = 0; i < b->n; i++) {
+	int i = 0;
+	for (; i < b->n; i++) {
 		struct gate_request *r = gate_queue_at(s->queue, b->numbers[i]);
 		size_t left = r->head_n + r->body.n - before;
-		if (sent < left) {
-			s->writing = b->numbers[i];
-			s->written = before + sent;
-			s->cursor = i == 0 && before ? cursor : s->writing;
-			return;
-		}
-		r->state = REQUEST_SENT;
+		if (sent < left)
+			break;
+		gate_queue_turn(s->queue, r, REQUEST_SENT);
 		sent -= left;
 		before = 0;
 	}
+	s->written = 0;
+	if (i < b->n) {
+		s->writing = b->numbers[i];
+		s->written = before + sent;
+	}
+	for (; i < b->n; i++)
+		cursor_back(s, b->numbers[i]);
 }
 
 /* False: the connection is gone. */
@@ -148,10 +177,8 @@ server_write(struct gate_server *s, int64_t now_ms)
 	struct batch b;
 	for (int i = 0; i < WRITES_MAX; i++) {
 		batch_fill(s, &b, s->pause_ms > now_ms);
-		if (b.n == 0) {
-			s->cursor = b.cursor;
+		if (b.n == 0)
 			return true;
-		}
 		struct msghdr message = { .msg_iov = b.iov, .msg_iovlen = (size_t)b.iov_n };
 		ssize_t sent = sendmsg(s->line.fd, &message, MSG_NOSIGNAL);
 		if (sent < 0 && (errno == EAGAIN || errno == EINTR))
@@ -171,7 +198,9 @@ server_write(struct gate_server *s, int64_t now_ms)
 static bool
 wants_write(const struct gate_server *s, int64_t now_ms)
 {
-	return s->written || (s->pause_ms <= now_ms && s->cursor < s->queue->next);
+	const struct gate_queue *q = s->queue;
+	bool light = s->cursor[QUEUE_LIGHT] < q->next, heavy = s->cursor[QUEUE_HEAVY] < q->next && q->heavy_sent < HEAVY_SENT_MAX;
+	return s->written || (s->pause_ms <= now_ms && (light || heavy));
 }
 
 int

@@ -1,6 +1,7 @@
 /*
  * gate_server.h: the gate's connection to the server for what comes in (a gate_line). It writes the queue's messages as requests, many
  * in one system call and many in flight, and hands each reply on. It never blocks; the caller polls.
+ * Light messages go first, heavy ones while HEAVY_SENT_MAX allows (gate_queue.h).
  *
  * V1: when the connection is lost, everything sent and not replied to becomes QUEUED again, so the next one gets all of it, in order.
  */
@@ -33,7 +34,7 @@ struct gate_server {
 	void *context;
 
 	int64_t pause_ms; /* nothing is sent before: the server said "later" */
-	uint64_t cursor; /* the next request to look at for sending */
+	uint64_t cursor[QUEUE_LINES]; /* of each line, the next request to look at for sending */
 	uint64_t writing; /* the request of which a part was written already ... */
 	size_t written; /* ... so many bytes of it; 0: none */
 };

@@ -85,7 +85,7 @@ batch_send(struct drain *d, struct drain_batch *b)
 	d->retries += b->retry;
 	d->saved -= (int64_t)b->n * THOUSAND;
 	struct gate_message m = { .origin = ORIGIN_SPOOL, .number = b->id, .at = message, .n = d->message.used,
-		.form = FRAME_POST, .body = { message, (uint32_t)d->message.used } };
+		.form = FRAME_POST, .body = { message, (uint32_t)d->message.used }, .events_n = b->n };
 	gate_queue_add(d->queue, &m);
 	return true;
 }

@@ -280,6 +280,41 @@ what_is_in_flight_is_bounded_and_the_rest_waits(void)
 	fake_stop(&fake);
 }
 
+/* G6. The fake takes posts and keeps the replies: what the gate has sent is what it may send. */
+static void
+a_short_message_overtakes_long_ones_but_not_of_its_own_connection(void)
+{
+	enum { EACH = 2000, LONG = HEAVY_SENT_MAX / EACH + 1, MORE = 3 };
+	static uint8_t message[EACH * 20], body[EACH * 10];
+	struct fake_server fake;
+	struct gate_process gate;
+	uint32_t word, sent = 0;
+	check(fake_start(&fake));
+	check(rig_start(&gate, fake.port, 0));
+	int bulk = till_open(gate.ports[DOOR_EVENTS]), till = till_open(gate.ports[DOOR_EVENTS]);
+	check(bulk >= 0 && till >= 0);
+	fake_hold(&fake, true);
+	for (; sent < LONG + MORE; sent++)
+		check(till_send(bulk, (sent + 1) | REQUEST_BIT, message, put_events(message, sent * EACH + 1, EACH)));
+	check(fake_wait_events(&fake, LONG * EACH));
+	check_equal(fake_settled(&fake), LONG * EACH);
+	check(till_send(bulk, (sent + 1) | REQUEST_BIT, message, put_event(message, sent * EACH + 1)));
+	check_equal(fake_settled(&fake), LONG * EACH);
+	check(till_send(till, 1 | REQUEST_BIT, message, put_event(message, sent * EACH + 2)));
+	check(fake_wait_events(&fake, LONG * EACH + 1));
+	check_equal(fake_settled(&fake), LONG * EACH + 1);
+	fake_hold(&fake, false);
+	check(till_receive(till, &word, body, sizeof body) > 0);
+	for (uint32_t i = 0; i < sent + 1; i++)
+		check(till_receive(bulk, &word, body, sizeof body) > 0);
+	check_equal(fake_count(&fake).events, sent * EACH + 2);
+	check_equal(fake_count(&fake).out_of_order, 1); /* the till's was ahead */
+	close(bulk);
+	close(till);
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	fake_stop(&fake);
+}
+
 static const struct check tests[] = {
 	CHECK(a_refusal_for_now_is_posted_again_and_another_one_is_the_answer),
 	CHECK(a_server_killed_and_restarted_has_every_event_once),
@@ -288,6 +323,7 @@ static const struct check tests[] = {
 	CHECK(a_request_half_written_is_finished_or_sent_anew),
 	CHECK(messages_wait_for_a_server_that_is_away),
 	CHECK(what_is_in_flight_is_bounded_and_the_rest_waits),
+	CHECK(a_short_message_overtakes_long_ones_but_not_of_its_own_connection),
 };
 
 int

@@ -42,7 +42,8 @@ message_fuzz(const uint8_t *bytes, size_t n)
 	uint8_t head[FRAME_HEAD_BYTES_MAX];
 	enum frame_form form;
 	const char *sentence = NULL;
-	if (frame_check(bytes, n, &form, &sentence) != STATUS_OK) {
+	uint32_t events_n;
+	if (frame_check(bytes, n, &form, &events_n, &sentence) != STATUS_OK) {
 		must(sentence && *sentence);
 		return;
 	}

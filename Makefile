@@ -124,7 +124,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 # ---- tasks -------------------------------------------------------------------------------------------------------
 
-.PHONY: help test quick-test run demo bench-peers load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain prove-full-disk bench-scale bench-image bench-soak
+.PHONY: help test quick-test run demo rehearse bench-peers load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain prove-full-disk bench-scale bench-image bench-soak
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -144,6 +144,10 @@ demo: packages ## a retail day, a SIGKILL in the middle, a recount; DATA=file.cs
 	@$(MAKE) all >$(or $(TMPDIR),/tmp)/holdfast-build.$$$$ 2>&1 || { cat $(or $(TMPDIR),/tmp)/holdfast-build.$$$$; exit 1; }
 	@$(B)/holdfast-retail_day $(if $(DATA),-d $(DATA))
 
+SCENARIO ?= flash-sale
+rehearse: packages ## rehearse SCENARIO=flash-sale (a shipped one's name or a file) on a server of its own; the report in build/SCENARIO.html
+	@$(MAKE) programs
+	@$(B)/holdfast-bench run $(SCENARIO) --page $(B)/$(basename $(notdir $(SCENARIO))).html
 load: all ## load a running server (LOAD="--server 127.0.0.1:7400 --connections 50 --in-flight 128 --seconds 10")
 	@$(B)/holdfast-load $(LOAD)
 CELLS ?= 10000 1000000 10000000 100000000

@@ -102,8 +102,11 @@ fill(struct size *z)
 	watch_look(w, &s);
 	watch_close(w);
 	z->peak = s.anon_bytes;
+	scale_say("%" PRIu64 " cells: filled in %.1f s, the image whole %.1f s later; %.0f MB resident", z->cells, z->fill_s, z->image_s, (double)s.anon_bytes / 1e6);
 	stop();
 	start(z->cells, HOLDS, &s);
+	scale_say("%" PRIu64 " cells: ready in %.1f s; %.1f MB resident, %.1f MB of the image mapped", z->cells, (double)scale_running.ready_ms / 1e3,
+	    (double)s.anon_bytes / 1e6, (double)s.file_bytes / 1e6);
 	z->filled = s.anon_bytes;
 	z->mapped = s.file_bytes;
 	z->ready_cells_ms = scale_running.ready_ms;

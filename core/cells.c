@@ -66,11 +66,26 @@ cells_add(struct cells *cells, uint32_t sku, uint32_t location)
 	ensure(n < cells->max);
 	cells->at[n].sku = sku;
 	cells->at[n].location = location;
-	index_put(&cells->index, hash_pair(sku, location), n);
+	if (!cells->unindexed)
+		index_put(&cells->index, hash_pair(sku, location), n);
 	chain(cells->at, &cells->sku_head[sku], &cells->sku_tail[sku], n, true);
 	chain(cells->at, &cells->location_head[location], &cells->location_tail[location], n, false);
 	atomic_store_explicit(&cells->count, n + 1, memory_order_release);
 	return n;
+}
+
+void
+cells_index(struct cells *cells)
+{
+	uint32_t count = cells_count(cells);
+	if (!cells->unindexed)
+		return;
+	cells->unindexed = false;
+	for (uint32_t n = 0; n < count; n++) {
+		if (n + INDEX_AHEAD < count)
+			index_ahead(&cells->index, hash_pair(cells->at[n + INDEX_AHEAD].sku, cells->at[n + INDEX_AHEAD].location));
+		index_put(&cells->index, hash_pair(cells->at[n].sku, cells->at[n].location), n);
+	}
 }
 
 static void

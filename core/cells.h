@@ -61,6 +61,7 @@ struct cells {
 	struct index index;
 	_Atomic uint32_t count; /* released when the cell is whole */
 	uint32_t max;
+	bool unindexed; /* recovery: cells_add() leaves the index to cells_index() */
 	/* first and last cell (number + 1) of each SKU and location; heads are read by scans */
 	_Atomic uint32_t *sku_head, *location_head;
 	uint32_t *sku_tail, *location_tail;
@@ -97,6 +98,8 @@ uint32_t cells_find(const struct cells *, uint32_t sku, uint32_t location);
 uint32_t cells_count(const struct cells *);
 /* A new cell, all 0, published. The caller knows that there is room and that it is new. */
 uint32_t cells_add(struct cells *, uint32_t sku, uint32_t location);
+/* After an image: all cells into the index, which nobody asked meanwhile. Put one by one, each would wait for memory. */
+void cells_index(struct cells *);
 /* Copies the value; on the engine's thread only. count_id is left empty. */
 void cell_load(const struct cell *, struct cell_image *);
 /* Publishes a value at a position. Links, flags and count keys are the engine's own and set outside. */

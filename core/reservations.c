@@ -260,7 +260,8 @@ adopt(struct reservations *v, const struct reservation_record *record)
 		memory_copy(r->id, record->id.at, record->id.n);
 	else
 		r->id_blob = blobs_put(v->blobs, record->id.at, record->id.n);
-	index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(record->id), record->slot);
+	if (!v->unindexed)
+		index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(record->id), record->slot);
 	if (record->slot >= v->high)
 		v->high = record->slot + 1;
 }
@@ -363,9 +364,28 @@ finished_sort(struct reservations *v)
 	}
 }
 
+static uint64_t
+slot_hash(const struct reservations *v, uint32_t slot)
+{
+	uint8_t scratch[NAME_BYTES_MAX];
+	return hash_bytes(reservation_id(v, slot, scratch));
+}
+
+static void
+index_all(struct reservations *v)
+{
+	for (uint32_t slot = 0; v->unindexed && slot < v->high; slot++) {
+		if (slot + INDEX_AHEAD < v->high)
+			index_ahead(&v->index, slot_hash(v, slot + INDEX_AHEAD));
+		index_put(&v->index, slot_hash(v, slot), slot);
+	}
+	v->unindexed = false;
+}
+
 void
 reservations_image_done(struct reservations *v)
 {
+	index_all(v);
 	finished_sort(v);
 }
 

@@ -60,6 +60,7 @@ struct reservations {
 	uint32_t finished_head, finished_tail; /* slot + 1, oldest first */
 	uint32_t extra_high, extra_free, extra_used; /* extra lines: ever used, free list (number + 1), in use */
 	int64_t forgotten_created_at; /* of the youngest forgotten; -1: none */
+	bool unindexed; /* recovery: the index is filled by reservations_image_done() */
 	bool untimed; /* recovery: nobody expires holds, so no timers before its end */
 	struct timers *timers;
 	struct blobs *blobs;
@@ -89,7 +90,7 @@ enum reservation_state reservation_state(const struct reservation_record *);
 
 /* Applies a record. The caller checked the room; cannot fail. */
 void reservation_evolve(struct reservations *, uint64_t seq, const struct reservation_record *);
-/* After all image records: brings the finished list into the order of their positions. */
+/* After all image records: fills the index, brings the finished list into the order of their positions. */
 void reservations_image_done(struct reservations *);
 /* After recovery: starts the timers. */
 void reservations_load_done(struct reservations *);

@@ -76,6 +76,7 @@ struct engine {
 	struct engine_options options;
 	int64_t now;
 	uint64_t seq;
+	bool summed; /* recovery: the sums of all cells were checked, and nothing was replayed since */
 	_Atomic uint64_t seq_view; /* view_seq(): published after the memory it speaks of */
 	_Atomic uint64_t named_view; /* view_named(): published before the names and groups it speaks of */
 	_Atomic int64_t deadline_view;

@@ -282,6 +282,26 @@ view_slots_memory(const struct engine *e, uint32_t from, uint32_t to, struct vie
 	ranges[1] = (struct view_range){ v->lines + from, (to - from) * sizeof *v->lines };
 }
 
+/* An index is worth it when nearly every page of it will be touched: eight slots in each. */
+static struct view_range
+index_memory(const struct index *index, uint64_t n)
+{
+	return (struct view_range){ (void *)index->slots, n >= index->slots_n / 64 ? index->slots_n * sizeof *index->slots : 0 };
+}
+
+void
+view_tables_memory(const struct engine *e, uint64_t cells, uint64_t reservations, struct view_range ranges[VIEW_TABLES])
+{
+	const struct reservations *v = &e->reservations;
+	cells = cells < e->cells.max ? cells : e->cells.max;
+	reservations = reservations < v->max ? reservations : v->max;
+	ranges[0] = (struct view_range){ e->cells.at, cells * sizeof *e->cells.at };
+	ranges[1] = (struct view_range){ v->at, reservations * sizeof *v->at };
+	ranges[2] = (struct view_range){ v->lines, reservations * sizeof *v->lines };
+	ranges[3] = index_memory(&e->cells.index, cells);
+	ranges[4] = index_memory(&v->index, reservations);
+}
+
 uint64_t
 view_seq(const struct engine *e)
 {

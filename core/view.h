@@ -68,6 +68,9 @@ struct view_range {
 	size_t bytes;
 };
 #define VIEW_RANGES 2
+/* The same for tables that an image is about to fill with so many cells and reservations, in the order in which it will touch them. */
+#define VIEW_TABLES 5
+void view_tables_memory(const struct engine *, uint64_t cells, uint64_t reservations, struct view_range ranges[VIEW_TABLES]);
 uint32_t view_slots(const struct engine *);
 void view_slots_memory(const struct engine *, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES]);
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "net/host.h"
 #include "net/host_ahead.h"
+#include "net/host_tables.h"
 #include "net/thread.h"
 
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct host {
 	struct batcher *batcher;
 	struct checkpoint *checkpoint;
 	struct recovery recovery;
+	struct image_findings found; /* in the image, before it was loaded */
 
 	struct host_ahead ahead;
 	struct trouble trouble; /* the checkpointer's */
@@ -181,7 +183,7 @@ folder_open(struct host *h, struct why *why)
 		snprintf(why->text, sizeof why->text, "%s is in use: another server has its lock", o->data);
 		return -1;
 	}
-	if (recovery_verify(o->data, h->disk, o->copy, why) < 0)
+	if (recovery_verify(o->data, h->disk, o->copy, &h->found, why) < 0)
 		return -1;
 	h->image = image_open(o->data, o->image_map_bytes, why);
 	if (!h->image)
@@ -214,7 +216,10 @@ static int
 recover_told(struct host *h, struct why *why)
 {
 	const struct host_options *o = h->options;
-	if (recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why) == 0)
+	struct host_tables *tables = host_tables_begin(h->engine, &h->found);
+	int rc = recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why);
+	host_tables_end(tables);
+	if (rc == 0)
 		return 0;
 	recovery_explain(o->data, h->disk, o->copy, why);
 	return -1;

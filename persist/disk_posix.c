@@ -92,6 +92,13 @@ posix_size(struct disk *disk, int file)
 	return fstat(file, &st) ? -1 : (int64_t)st.st_size;
 }
 
+/* In the order of the file and without waiting for it; what is in the page cache costs a look. */
+static void
+posix_ahead(struct disk *disk, int file)
+{
+	posix_fadvise(file, 0, 0, POSIX_FADV_WILLNEED);
+}
+
 static int
 posix_allocate(struct disk *disk, int file, uint64_t bytes)
 {
@@ -174,6 +181,7 @@ static const struct disk_calls posix_calls = {
 	.write_at = posix_write_at,
 	.sync = posix_sync,
 	.size = posix_size,
+	.ahead = posix_ahead,
 	.allocate = posix_allocate,
 	.rename = posix_rename,
 	.remove = posix_remove,

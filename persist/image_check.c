@@ -17,7 +17,6 @@
 /* A check reads each byte once; slower than this is a loop, and ends the child. */
 #define CHECK_BYTES_PER_SECOND (UINT64_C(4) << 20)
 #define CHECK_SECONDS_MIN      60
-#define CHECK_READ_BYTES       ((size_t)1 << 20)
 
 int64_t
 image_file_bytes(struct disk *disk, const char *name)
@@ -30,19 +29,6 @@ image_file_bytes(struct disk *disk, const char *name)
 	return bytes;
 }
 
-/*
- * From the start to the end once, for nothing but the page cache: the trees of an image that was long in use jump all over the
- * file, which a disk answers far more slowly than one long read.
- */
-static void
-read_through(struct disk *disk, int file, uint64_t bytes)
-{
-	static uint8_t chunk[CHECK_READ_BYTES];
-	for (uint64_t at = 0; at < bytes; at += sizeof(chunk))
-		if (disk->calls->read_at(disk, file, chunk, sizeof(chunk), at) <= 0)
-			return; /* the check will meet it again, and name the page */
-}
-
 int
 image_check_file(struct disk *disk, const char *name, const char *path, struct image_findings *found, struct why *why)
 {
@@ -53,7 +39,8 @@ image_check_file(struct disk *disk, const char *name, const char *path, struct i
 	if (bytes < 0) {
 		image_fail(&inner, "it cannot be opened: %s", strerror(errno));
 	} else {
-		read_through(disk, file, (uint64_t)bytes);
+		/* The trees of an image that was long in use jump all over the file, which a disk answers far more slowly than one long read. */
+		disk->calls->ahead(disk, file);
 		bytes = pages_check(disk, file, (uint64_t)bytes, found, &inner);
 	}
 	if (file >= 0)

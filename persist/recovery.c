@@ -29,11 +29,12 @@ fail(struct why *why, const char *form, ...)
 }
 
 int
-recovery_verify(const char *dir, struct disk *disk, const char *copy, struct why *why)
+recovery_verify(const char *dir, struct disk *disk, const char *copy, struct image_findings *found, struct why *why)
 {
+	struct image_findings ignored;
 	struct doctor_report report;
 	struct why inner;
-	if (image_verify(dir, why) == 0)
+	if (image_inspect(dir, found ? found : &ignored, why) == 0)
 		return 0;
 	struct why damage = *why;
 	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0)

@@ -25,9 +25,9 @@ struct recovery {
 /*
  * First, before image_open: checks the image in a child process. When it is damaged the journal and the copy (in folder `copy`;
  * NULL: none) are read too, so that the sentence says which way out really is one. `disk` is the data folder `dir`, open.
- * 0: sound, or no image; -1: why.
+ * *found (may be NULL) is what the image holds. 0: sound, or no image; -1: why.
  */
-int recovery_verify(const char *dir, struct disk *disk, const char *copy, struct why *);
+int recovery_verify(const char *dir, struct disk *disk, const char *copy, struct image_findings *found, struct why *);
 
 /*
  * `progress` (may be NULL) is called now and then with a phase name and a fraction 0..1. 0: the engine stands at tail.last_seq;

@@ -247,7 +247,12 @@ sim_end(struct disk *disk)
 	free(s);
 }
 
-static const struct disk_calls sim_calls = { sim_open, sim_close, sim_read_at, sim_write_at, sim_sync, sim_size, sim_allocate,
+static void
+sim_ahead(struct disk *disk, int file)
+{
+}
+
+static const struct disk_calls sim_calls = { sim_open, sim_close, sim_read_at, sim_write_at, sim_sync, sim_size, sim_ahead, sim_allocate,
 	sim_rename, sim_remove, sim_sync_folder, sim_list, sim_lock, sim_free, sim_end };
 
 struct disk *

@@ -138,7 +138,7 @@ gnuplot -e "folder = '$work'" bench/plot_peers.gnuplot >"$work/peers.svg" 2>"$wo
 	echo
 	report -v want_only=short
 	echo
-	echo "(Medians of $rounds rounds of $seconds s; $machine.)"
+	echo "(50 x 128: 50 connections with 128 requests in flight on each. Medians of $rounds rounds of $seconds s; $machine, the client on the same.)"
 } >"$work/short"
 cat "$work/head" "$work/tables"
 
@@ -153,7 +153,7 @@ if [[ -n $into ]]; then
 	mkdir -p "$into"
 	cp "$work"/{results,limits,head,tables,short,chart.tsv,peers.svg} "$into"
 else
-	cat "$work/head" "$work/tables" >"$work/page"
+	{ cat "$work/head"; echo; echo "![what each server did in a second](peers.svg)"; cat "$work/tables"; } >"$work/page"
 	bench/results.sh peers "Beside peers" <"$work/page"
 	replace_section README.md peers-short "$work/short"
 	cp "$work/peers.svg" bench/peers.svg

@@ -26,7 +26,7 @@ guess(const struct index *index, uint64_t hash)
 void
 ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct bytes sku, struct bytes location)
 {
-	a->location = a->name = a->cell = a->slot = AHEAD_NOTHING;
+	a->location_name = a->name = a->cell = a->slot = AHEAD_NOTHING;
 	a->step = 0;
 	a->has_cell = sku.n > 0;
 	a->id_n = id.n <= NAME_BYTES_MAX ? (uint8_t)id.n : 0;
@@ -38,9 +38,7 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 	if (a->has_cell) {
 		a->sku_hash = hash_bytes(sku);
 		fetch_home(&e->names[NAMES_SKU].index, a->sku_hash);
-		uint32_t place = guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
-		if (place != AHEAD_NOTHING)
-			a->location = names_at(&e->names[NAMES_LOCATION], place)->id;
+		a->location_name = guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
 	}
 }
 
@@ -62,8 +60,10 @@ step_name(const struct engine *e, struct ahead *a)
 static void
 step_number(const struct engine *e, struct ahead *a)
 {
-	if (a->name != AHEAD_NOTHING && a->location != AHEAD_NOTHING)
-		fetch_home(&e->cells.index, hash_pair(names_at(&e->names[NAMES_SKU], a->name)->id, a->location));
+	if (a->name == AHEAD_NOTHING || a->location_name == AHEAD_NOTHING)
+		return;
+	a->pair_hash = hash_pair(names_at(&e->names[NAMES_SKU], a->name)->id, names_at(&e->names[NAMES_LOCATION], a->location_name)->id);
+	fetch_home(&e->cells.index, a->pair_hash);
 }
 
 static void
@@ -77,8 +77,8 @@ fetch_cell(const struct engine *e, uint32_t n)
 static void
 step_cell(const struct engine *e, struct ahead *a)
 {
-	if (a->name != AHEAD_NOTHING && a->location != AHEAD_NOTHING)
-		a->cell = guess(&e->cells.index, hash_pair(names_at(&e->names[NAMES_SKU], a->name)->id, a->location));
+	if (a->name != AHEAD_NOTHING && a->location_name != AHEAD_NOTHING)
+		a->cell = guess(&e->cells.index, a->pair_hash);
 	else if (!a->has_cell && a->slot != AHEAD_NOTHING)
 		a->cell = e->reservations.lines[a->slot].cell;
 	if (a->cell != AHEAD_NOTHING)
@@ -106,9 +106,14 @@ step_neighbour(const struct engine *e, struct ahead *a)
 void
 ahead_step(const struct engine *e, struct ahead *a)
 {
-	static void (*const steps[AHEAD_STEPS])(const struct engine *, struct ahead *) = { step_name, step_number, step_cell, step_neighbour };
-	if (a->step < AHEAD_STEPS)
-		steps[a->step++](e, a);
+	_Static_assert(AHEAD_STEPS == 4, "a row for each step");
+	switch (a->step++) {
+	case 0: step_name(e, a); break;
+	case 1: step_number(e, a); break;
+	case 2: step_cell(e, a); break;
+	case 3: step_neighbour(e, a); break;
+	default: a->step = AHEAD_STEPS;
+	}
 }
 
 /* ---- hints: what a walk found, believed after a look (A3) ---- */
@@ -116,7 +121,7 @@ ahead_step(const struct engine *e, struct ahead *a)
 void
 hint_clear(struct engine *e)
 {
-	e->hint.name = e->hint.location = e->hint.cell = AHEAD_NOTHING;
+	e->hint.name = e->hint.location_name = e->hint.cell = AHEAD_NOTHING;
 	e->hint.id_n = 0;
 }
 
@@ -131,36 +136,6 @@ hint_id_hash(const struct engine *e, struct bytes id)
 {
 	const struct ahead *h = &e->hint;
 	return bytes_equal(id, (struct bytes){ h->id, h->id_n }) && id.n ? h->id_hash : hash_bytes(id);
-}
-
-const struct name *
-hint_sku(const struct engine *e, struct bytes sku)
-{
-	const struct names *skus = &e->names[NAMES_SKU];
-	if (e->hint.name != AHEAD_NOTHING && bytes_equal(name_bytes(names_at(skus, e->hint.name)), sku))
-		return names_at(skus, e->hint.name);
-	return names_look(skus, hash_bytes(sku), sku);
-}
-
-const struct name *
-hint_location(const struct engine *e, struct bytes location)
-{
-	const struct names *locations = &e->names[NAMES_LOCATION];
-	if (e->hint.location != AHEAD_NOTHING) {
-		const struct name *name = names_at(locations, locations->place[e->hint.location]);
-		if (bytes_equal(name_bytes(name), location))
-			return name;
-	}
-	return names_look(locations, hash_bytes(location), location);
-}
-
-uint32_t
-hint_cell(const struct engine *e, uint32_t sku, uint32_t location)
-{
-	uint32_t n = e->hint.cell;
-	if (n != AHEAD_NOTHING && e->cells.at[n].sku == sku && e->cells.at[n].location == location)
-		return n;
-	return cells_find(&e->cells, sku, location);
 }
 
 /* ---- those in hand ---- */

@@ -25,9 +25,9 @@ struct engine;
 #define AHEAD_NOTHING UINT32_MAX
 
 struct ahead {
-	uint64_t sku_hash, id_hash;
-	uint32_t location, cell, slot; /* as found so far; AHEAD_NOTHING: not (yet) */
-	uint32_t name; /* place of the SKU's (names.h) */
+	uint64_t sku_hash, id_hash, pair_hash;
+	uint32_t name, location_name; /* places of the names (names.h); all four as found so far, AHEAD_NOTHING: not (yet) */
+	uint32_t cell, slot;
 	uint8_t step;
 	bool has_cell;
 	uint8_t id_n; /* 0: it has none */

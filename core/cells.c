@@ -40,12 +40,6 @@ cells_find(const struct cells *cells, uint32_t sku, uint32_t location)
 	}
 }
 
-uint32_t
-cells_count(const struct cells *cells)
-{
-	return atomic_load_explicit(&cells->count, memory_order_acquire);
-}
-
 /* Appends to a list in order of creation; release: a scan that follows the link finds the cell whole. */
 static void
 chain(struct cell *at, _Atomic uint32_t *head, uint32_t *tail, uint32_t n, bool of_sku)

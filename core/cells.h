@@ -95,7 +95,11 @@ cell_ats(const struct cell_image *c)
 void cells_init(struct cells *, struct carve *, uint32_t max, uint32_t skus_max, uint32_t locations_max);
 /* Any thread. CELL_NONE: no such cell. */
 uint32_t cells_find(const struct cells *, uint32_t sku, uint32_t location);
-uint32_t cells_count(const struct cells *);
+static inline uint32_t
+cells_count(const struct cells *cells)
+{
+	return atomic_load_explicit(&cells->count, memory_order_acquire);
+}
 /* A new cell, all 0, published. The caller knows that there is room and that it is new. */
 uint32_t cells_add(struct cells *, uint32_t sku, uint32_t location);
 /* After an image: all cells into the index, which nobody asked meanwhile. Put one by one, each would wait for memory. */

@@ -201,12 +201,6 @@ groups_load_done(struct groups *g, const struct cells *cells, uint32_t skus, uin
 
 /* ---- readers ---- */
 
-uint64_t
-group_place(const struct groups *g, uint32_t location)
-{
-	return atomic_load_explicit(&g->place[location], memory_order_acquire);
-}
-
 /* After loads with acquire: what they saw of a later definition brings its place word with them. */
 static bool
 still(const struct groups *g, uint32_t location, uint64_t place)

@@ -63,7 +63,11 @@ bool groups_build(struct groups *, struct group *, const struct cells *, uint32_
 /* After recovery: every live group at once. */
 void groups_load_done(struct groups *, const struct cells *, uint32_t skus, uint64_t seq);
 /* Any thread: what `location` is now: PLACE_... or the word to give to group_read(). */
-uint64_t group_place(const struct groups *, uint32_t location);
+static inline uint64_t
+group_place(const struct groups *g, uint32_t location)
+{
+	return atomic_load_explicit(&g->place[location], memory_order_acquire);
+}
 /* Any thread. false: the group is no longer what `place` said: look again. */
 bool group_read(const struct groups *, uint32_t location, uint64_t place, uint32_t sku, int64_t *ats, uint64_t *seq);
 /* Members of a place word, copied; 0: it changed meanwhile. Any thread. */

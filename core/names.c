@@ -19,9 +19,9 @@ names_get(const struct names *names, uint32_t id)
 }
 
 const struct name *
-names_look(const struct names *names, uint64_t hash, struct bytes wanted)
+names_look(const struct names *names, struct bytes wanted)
 {
-	struct index_probe probe = index_first(&names->index, hash);
+	struct index_probe probe = index_first(&names->index, hash_bytes(wanted));
 	for (uint32_t place; (place = index_next(&names->index, &probe)) != INDEX_NONE;)
 		if (bytes_equal(name_bytes(names_at(names, place)), wanted))
 			return names_at(names, place);
@@ -31,7 +31,7 @@ names_look(const struct names *names, uint64_t hash, struct bytes wanted)
 uint32_t
 names_find(const struct names *names, struct bytes wanted)
 {
-	const struct name *name = names_look(names, hash_bytes(wanted), wanted);
+	const struct name *name = names_look(names, wanted);
 	return name ? name->id : NAME_NONE;
 }
 

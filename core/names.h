@@ -51,8 +51,8 @@ name_bytes(const struct name *name)
 void names_init(struct names *, struct carve *, uint32_t max, uint32_t bytes_max);
 /* The id; NAME_NONE: unknown. Any thread. */
 uint32_t names_find(const struct names *, struct bytes);
-/* The same with the hash known, and the name itself; NULL: unknown. */
-const struct name *names_look(const struct names *, uint64_t hash, struct bytes);
+/* The same, the name itself; NULL: unknown. */
+const struct name *names_look(const struct names *, struct bytes);
 /* The bytes of a known id. Any thread. */
 struct bytes names_get(const struct names *, uint32_t id);
 uint32_t names_count(const struct names *);

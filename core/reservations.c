@@ -42,34 +42,6 @@ reservations_look(const struct reservations *v, uint64_t hash, struct bytes id)
 	}
 }
 
-/* Without this what is remembered of finished carts would fill a pool before the slots, and no new cart could ever replace it. */
-static bool
-crowded(uint32_t used, uint32_t max)
-{
-	return max > 0 && used >= max - max / 8;
-}
-
-uint32_t
-reservations_next_slot(const struct reservations *v)
-{
-	bool again = v->high == v->max || (v->finished_head && (crowded(v->extra_used, v->extra_max) || crowded(v->blobs->used, v->blobs->max)));
-	return again ? v->finished_head - 1 : v->high; /* 0 - 1: SLOT_NONE */
-}
-
-uint32_t
-reservations_blobs_back(const struct reservations *v, uint32_t slot)
-{
-	const struct reservation *r = &v->at[slot];
-	return blobs_needed(r->extra_n) + (r->id_n > ID_INLINE ? blobs_needed(r->id_n) : 0);
-}
-
-bool
-reservations_extra_room(const struct reservations *v, uint32_t slot, uint32_t lines)
-{
-	uint32_t back = v->at[slot].id_n ? v->at[slot].lines_n - 1 : 0;
-	return v->extra_max - v->extra_used + back >= lines;
-}
-
 /* ---- the finished list, in the links of the timers ---- */
 
 static void

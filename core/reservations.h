@@ -73,13 +73,38 @@ uint32_t reservations_find(const struct reservations *, struct bytes id);
 uint32_t reservations_look(const struct reservations *, uint64_t hash, struct bytes id); /* with the id's hash known */
 /* The id's bytes; `scratch` holds them when they are in a blob. */
 struct bytes reservation_id(const struct reservations *, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX]);
+
+/* Without this what is remembered of finished carts would fill a pool before the slots, and no new cart could ever replace it. */
+static inline bool
+reservations_crowded(uint32_t used, uint32_t max)
+{
+	return max > 0 && used >= max - max / 8;
+}
+
 /* The slot a new reservation would take; SLOT_NONE: all are open. Changes nothing. */
-uint32_t reservations_next_slot(const struct reservations *);
+static inline uint32_t
+reservations_next_slot(const struct reservations *v)
+{
+	bool again = v->high == v->max || (v->finished_head &&
+	    (reservations_crowded(v->extra_used, v->extra_max) || reservations_crowded(v->blobs->used, v->blobs->max)));
+	return again ? v->finished_head - 1 : v->high; /* 0 - 1: SLOT_NONE */
+}
+
 /* Room for so many more extra lines, if `slot` is overwritten. */
-bool reservations_extra_room(const struct reservations *, uint32_t slot, uint32_t lines);
+static inline bool
+reservations_extra_room(const struct reservations *v, uint32_t slot, uint32_t lines)
+{
+	uint32_t back = v->at[slot].id_n ? v->at[slot].lines_n - 1 : 0;
+	return v->extra_max - v->extra_used + back >= lines;
+}
 
 /* Blocks of text that overwriting `slot` gives back. */
-uint32_t reservations_blobs_back(const struct reservations *, uint32_t slot);
+static inline uint32_t
+reservations_blobs_back(const struct reservations *v, uint32_t slot)
+{
+	const struct reservation *r = &v->at[slot];
+	return blobs_needed(r->extra_n) + (r->id_n > ID_INLINE ? blobs_needed(r->id_n) : 0);
+}
 
 /* The record as it stands, lines into scratch, extra left empty (reservation_extra() copies it). */
 void reservation_load(const struct reservations *, uint32_t slot, struct reservation_record *, struct line_record lines[LINES_MAX],

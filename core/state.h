@@ -138,7 +138,13 @@ void changes_begin(struct engine *);
 struct cell_change *change_of(struct engine *, uint32_t cell);
 /* The cell of a pair; one that does not exist yet is made in the hand (room: changes_room()). */
 struct cell_change *change_of_pair(struct engine *, uint32_t sku, uint32_t location);
-bool changes_room(const struct engine *); /* the fresh ones fit into the table of cells */
+/* The fresh ones fit into the table of cells. */
+static inline bool
+changes_room(const struct engine *e)
+{
+	uint32_t fresh_n = e->scratch->changes.fresh_n;
+	return fresh_n == 0 || e->cells.max - cells_count(&e->cells) >= fresh_n;
+}
 void changes_emit(struct engine *); /* all that changed, in order of first touch */
 
 /* ---- decide_*.c: judge one command on the state as it is; emit only when granted ---- */
@@ -159,9 +165,31 @@ void expire_one(struct engine *, uint32_t slot);
 void hint_clear(struct engine *);
 uint64_t hint_id_hash(const struct engine *, struct bytes id);
 /* NULL: unknown. */
-const struct name *hint_sku(const struct engine *, struct bytes);
-const struct name *hint_location(const struct engine *, struct bytes);
-uint32_t hint_cell(const struct engine *, uint32_t sku, uint32_t location);
+static inline const struct name *
+hint_name(const struct names *names, uint32_t place, struct bytes wanted)
+{
+	if (place != AHEAD_NOTHING && bytes_equal(name_bytes(names_at(names, place)), wanted))
+		return names_at(names, place);
+	return names_look(names, wanted);
+}
+static inline const struct name *
+hint_sku(const struct engine *e, struct bytes sku)
+{
+	return hint_name(&e->names[NAMES_SKU], e->hint.name, sku);
+}
+static inline const struct name *
+hint_location(const struct engine *e, struct bytes location)
+{
+	return hint_name(&e->names[NAMES_LOCATION], e->hint.location_name, location);
+}
+static inline uint32_t
+hint_cell(const struct engine *e, uint32_t sku, uint32_t location)
+{
+	uint32_t n = e->hint.cell;
+	if (n != AHEAD_NOTHING && e->cells.at[n].sku == sku && e->cells.at[n].location == location)
+		return n;
+	return cells_find(&e->cells, sku, location);
+}
 
 /* ---- shared small things ---- */
 void refuse(struct result *, enum status, const char *message);

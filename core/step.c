@@ -37,8 +37,10 @@ step_end(struct engine *e)
 	struct step_buffer *out = e->out;
 	size_t n = (size_t)(e->at - (e->step_start + LENGTH_BYTES));
 	ensure(e->step_open && n < 1u << 7 * LENGTH_BYTES && out->used + LENGTH_BYTES + n <= out->size);
-	for (unsigned i = 0; i < LENGTH_BYTES; i++)
-		e->step_start[i] = (uint8_t)(n >> 7 * i & 0x7f) | (i + 1 < LENGTH_BYTES ? 0x80 : 0);
+	e->step_start[0] = (uint8_t)(n | 0x80);
+	e->step_start[1] = (uint8_t)(n >> 7 | 0x80);
+	e->step_start[2] = (uint8_t)(n >> 14);
+	_Static_assert(LENGTH_BYTES == 3, "a line for each byte");
 	out->used += LENGTH_BYTES + n;
 	e->step_open = false;
 }
@@ -238,12 +240,6 @@ change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
 	change = change_add(c);
 	change->fresh = true;
 	return change;
-}
-
-bool
-changes_room(const struct engine *e)
-{
-	return e->cells.max - cells_count(&e->cells) >= e->scratch->changes.fresh_n;
 }
 
 void

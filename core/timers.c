@@ -32,11 +32,16 @@ circle_init(struct circle *circle, struct carve *c, uint32_t bits)
 	}
 }
 
+/* A bit that is set already has all those above it set, too. */
 static void
 circle_mark(struct circle *circle, uint32_t at)
 {
-	for (uint32_t level = 0; level < circle->levels; level++, at /= 64)
-		circle->bits[level][at / 64] |= UINT64_C(1) << at % 64;
+	for (uint32_t level = 0; level < circle->levels; level++, at /= 64) {
+		uint64_t *word = &circle->bits[level][at / 64], bit = UINT64_C(1) << at % 64;
+		if (*word & bit)
+			return;
+		*word |= bit;
+	}
 }
 
 static void

@@ -2,12 +2,12 @@
 # LIMITS "round name figure unit what". With -v want_only=short: the table for the README; =chart: columns for plot_peers.gnuplot.
 # A ratio is taken within a round, where both ran within minutes; the median of the rounds counts, least and greatest are the spread.
 BEGIN {
-	split("holdfast holdfast_gate redis_always redis_everysec redis_none redis_tool postgres postgres_tool tarantool nanomsg least micro", order)
-	title["holdfast"] = "Holdfast"; title["redis_always"] = "Redis, always"; title["redis_everysec"] = "Redis, everysec"
-	title["redis_none"] = "Redis, no log"; title["postgres"] = "PostgreSQL"; title["tarantool"] = "Tarantool"
-	title["holdfast_gate"] = "Holdfast, gate"; title["nanomsg"] = "nanomsg alone"; title["redis_tool"] = "Redis, no log, by redis-benchmark"; title["postgres_tool"] = "PostgreSQL, by pgbench"
-	title["micro"] = "Holdfast's engine"
-	title["least"] = "the least server"
+	split("holdfast holdfast_gate redis_always redis_everysec redis_off redis_none redis_tool postgres postgres_tool tarantool nanomsg least micro", order)
+	title["holdfast"] = "Holdfast"; title["holdfast_gate"] = "Holdfast, gate"; title["micro"] = "Holdfast's engine"
+	title["redis_always"] = "Redis, always"; title["redis_everysec"] = "Redis, everysec"; title["redis_off"] = "Redis, off"
+	title["redis_none"] = "Redis, no log"; title["redis_tool"] = "Redis, no log, by redis-benchmark"
+	title["postgres"] = "PostgreSQL"; title["postgres_tool"] = "PostgreSQL, by pgbench"; title["tarantool"] = "Tarantool"
+	title["nanomsg"] = "nanomsg alone"; title["least"] = "the least server"
 	split("reserve_ahead scan decode encode", k)
 	for (i in k)
 		costs[k[i]] # Holdfast's own, no limit

@@ -30,7 +30,7 @@ const unseen = (chart) => {
 document.documentElement.dataset.probe = JSON.stringify({
 	faults, hostile: window.hostile === undefined ? 0 : 1, elements: document.querySelectorAll('#page img, #page script').length,
 	fetched: performance.getEntriesByType('resource').map((e) => e.name), wide: document.documentElement.scrollWidth - innerWidth,
-	answer: document.getElementById('answer').textContent, text: document.getElementById('page').innerText,
+	answer: document.getElementById('answer').textContent, verdict: (document.querySelector('#verdict strong') || { textContent: '' }).textContent, text: document.getElementById('page').innerText,
 	plots: [...document.querySelectorAll('figure')].map((f) => ({ id: f.dataset.plot, state: f.dataset.state,
 		unseen: f.querySelector('canvas') ? unseen(Chart.getChart(f.querySelector('canvas'))) : [] })),
 });
@@ -82,6 +82,7 @@ ALWAYS = ["rates", "latency", "percentiles", "stock", "refused", "cpu", "memory"
 probe = look("a_report", sample, 1280)
 verdict("every_plot_has_ink", undrawn(probe, ALWAYS + (["runs"] if len(sample["runs"]) > 1 else [])))
 verdict("nothing_is_fetched", probe.get("fetched"))
+verdict("kept_promises_are_called_so", None if "kept" in probe.get("verdict", "") else probe.get("verdict"))
 sold = sum(sku["sold_n"] for sku in sample["runs"][sample["shown_run"]]["skus"])
 verdict("the_answer_stands_first", None if f"{sold:,} of " in probe.get("answer", "") else probe.get("answer"))
 
@@ -90,7 +91,7 @@ name = '</script><script>window.hostile=1</script><!--<img src=x onerror="window
 hostile["scenario"].update(name=name, about=name, text=name, values={name: name})
 hostile["server"]["options"] = [name]
 hostile["machine"]["cpu"] = name
-hostile["complete"], hostile["why"] = False, name
+hostile["complete"], hostile["why"], hostile["verdict"]["good"] = False, name, False
 for run in hostile["runs"]:
     run["counts"]["refused"][name] = 30000
     run["series"]["refused_per_s"][name] = [30000] * len(run["series"]["t_s"])
@@ -101,14 +102,18 @@ verdict("hostile_names_stay_text", probe.get("hostile") or probe.get("elements")
 verdict("hostile_names_spare_the_plots", undrawn(probe, ALWAYS))
 verdict("a_phone_need_not_scroll_sideways", f"{probe.get('wide')} pixels too wide" if probe.get("wide", 1) > 0 else None)
 
+verdict("an_early_end_is_no_broken_promise", None if "Not proven" in probe.get("verdict", "") else probe.get("verdict"))
+
 capacity = copy.deepcopy(sample)
-capacity.update(command="capacity", runs=[], shown_run=0, summary={}, verdict=None)
+capacity.update(command="capacity", runs=[], shown_run=0, summary={})
+capacity["verdict"]["good"] = capacity["verdict"]["checks"][0]["good"] = False
 capacity["capacity"] = {"p99_limit_ms": 10, "rate_per_s": 20000, "gave_way": "the server's processor", "text": "20,000 a second kept it", "steps": [
     {"rate_per_s": rate, "kept": rate <= 20000, "hold_p99_ms": rate / 3000, "answered_share": 1, "overloaded_n": 0, "server_cpu": rate / 40000,
      "client_cpu": rate / 80000, "client_late_p99_ms": 0.1, "text": ""} for rate in (10000, 20000, 40000, 30000)]}
 probe = look("a_capacity_without_runs", capacity, 1280)
 verdict("the_rate_is_plotted_against_p99", undrawn(probe, ["capacity", "capacity-cpu"]))
 verdict("the_rate_stands_first", None if probe.get("answer", "").startswith("20,000 shoppers a second") else probe.get("answer"))
+verdict("a_broken_promise_is_called_so", None if "broken" in probe.get("verdict", "") else probe.get("verdict"))
 
 empty = copy.deepcopy(sample)
 empty.update(runs=[], shown_run=None, summary={}, complete=False, why="interrupted")

@@ -93,10 +93,17 @@ function answerText(run) {
 	return parts.join('; ');
 }
 
+// A verdict is not good when a check failed, or when not all could be checked (an early end): these must not be taken for each other.
+function judged(verdict) {
+	if ((verdict.checks || []).some((check) => !check.good))
+		return { colour: 'bad', title: '✗ A promise was broken', word: 'broken' };
+	return verdict.good ? { colour: 'good', title: '✓ The promises were kept', word: 'kept' } :
+		{ colour: 'warn', title: 'Not proven: no fault was found, but not all could be checked', word: 'not proven' };
+}
+
 function verdictBox(verdict, ofAll) {
 	const checks = verdict.checks || [];
-	return el('div', { class: 'verdict ' + (verdict.good ? 'good' : 'bad'), id: 'verdict' },
-		el('strong', {}, verdict.good ? '✓ The promises were kept' : '✗ A promise was broken'),
+	return el('div', { class: 'verdict ' + judged(verdict).colour, id: 'verdict' }, el('strong', {}, judged(verdict).title),
 		el('ul', { class: 'checks' }, checks.map((check) => el('li', {}, `${check.good ? '' : '✗ '}${check.name} ${whole(check.value)}`))),
 		checks.filter((check) => !check.good && check.text).map((check) => el('p', {}, `${check.name}: ${check.text}`)),
 		el('p', { class: 'soft' }, 'From the clients’ own records of what they asked and were answered' +
@@ -204,9 +211,8 @@ function runsTable(shown) {
 	});
 	const each = report.runs.map((run, i) => {
 		const hold = (run.latency_ms || {}).hold || {};
-		const good = run.verdict ? run.verdict.good : null;
 		const row = [`run ${i + 1}` + (i === shown ? ' (shown)' : ''), known(run.seed) ? String(run.seed) : '–', whole(run.counts.answered_n), whole(run.counts.granted_n),
-			whole(refusedOf(run)), ms(hold.p50), ms(hold.p99), ms(hold.p999), known(good) ? { text: good ? 'kept' : 'broken', class: good ? 'good' : 'bad' } : '–'];
+			whole(refusedOf(run)), ms(hold.p50), ms(hold.p99), ms(hold.p999), run.verdict ? { text: judged(run.verdict).word, class: judged(run.verdict).colour } : '–'];
 		row.class = i === shown ? 'shown' : null;
 		return row;
 	});

@@ -12,6 +12,7 @@
 #define SHOPPERS_MIN 100. /* a p99 of fewer says nothing */
 #define CLOSE 1.08 /* the search ends when the lowest rate that failed is within this of the highest that was kept */
 #define OVERLOADED_SHARE .01 /* more refusals for load than this: not kept */
+#define OTHERS_SHARE .25 /* of the processors, used by others */
 #define BUSY .85 /* of the processors */
 #define SHOPPERS_MAX 5000000
 #define COLUMN_MAX 1000
@@ -97,6 +98,10 @@ capacity_gave_way(const json_t *report, double p99_ms, char *text, size_t n)
 		const char *why = json_string_value(json_object_get(report, "why"));
 		snprintf(text, n, "the run broke off: %s", why ? why : "it was interrupted");
 		return "the run";
+	}
+	if (number(client, "others_cpu") > OTHERS_SHARE * cpus) {
+		snprintf(text, n, "other programs on this machine used %.2f of its %.0f processors: try again when it is quiet", number(client, "others_cpu"), cpus);
+		return "other programs";
 	}
 	if (json_is_true(json_object_get(client, "bottleneck"))) {
 		snprintf(text, n, "this program was late against its own schedule (p99 %.1f ms): the server may take more than could be offered here", late);

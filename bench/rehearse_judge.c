@@ -60,7 +60,7 @@ static void
 order_effects(struct judge *j)
 {
 	const struct plan *p = j->plan;
-	int64_t at_ms = j->found->at_ms ? j->found->at_ms : INT64_MAX;
+	int64_t at_ms = j->found->at_ms ? j->found->at_ms : p->ended_ms;
 	for (uint32_t i = 0; i < p->shoppers_n; i++)
 		if (p->shoppers[i].granted_seq)
 			add_effect(j, EFFECT_GRANT, p->shoppers[i].granted_seq, i);

@@ -61,6 +61,17 @@ machine_usage_below(pid_t pid, struct usage *u)
 	return add_below(pid, u, 0);
 }
 
+double
+machine_busy_s(void)
+{
+	unsigned long long user, nice, system, idle, iowait, irq, softirq;
+	FILE *f = fopen("/proc/stat", "r");
+	int n = f ? fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq, &softirq) : 0;
+	if (f)
+		fclose(f);
+	return n == 7 ? (double)(user + nice + system + irq + softirq) / (double)sysconf(_SC_CLK_TCK) : -1;
+}
+
 static int
 double_order(const void *a, const void *b)
 {

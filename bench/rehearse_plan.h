@@ -78,7 +78,7 @@ struct till_message {
 struct plan {
 	const struct scenario *scenario;
 	int64_t duration_ns;
-	int64_t begun_ms; /* record: the wall's time at the curve's beginning */
+	int64_t begun_ms, ended_ms; /* record: the wall's time at the curve's beginning, and when nothing more was sent; 0: not yet */
 	char stamp[16]; /* stands before every name: tells one run on a server from another; "" on one of our own */
 	char (*skus)[PLAN_NAME_BYTES], (*locations)[PLAN_NAME_BYTES];
 	uint32_t skus_n, locations_n, cells_n, shoppers_n, lines_n, events_n, messages_n, tills_n;

@@ -67,8 +67,10 @@ struct play {
 	bool broke_off, interrupted;
 	struct why why; /* it broke off: why */
 	int64_t begun_ns; /* the curve's beginning, steady */
+	int64_t played_ns; /* of the curve */
 	int64_t rss_peak_bytes;
 	double server_cpu, client_cpu; /* processors, during the curve; server_cpu below 0: not known */
+	double others_cpu; /* all others on this machine; below 0: not known, or the server may be among them */
 	uint32_t watched[WATCHED_MAX], watched_n;
 
 	/* inner */

@@ -11,6 +11,7 @@
 #define SKUS_SHOWN 20
 #define POINTS_MAX 200
 #define LATE_MS 5. /* a p99 of lateness above this ... */
+#define OTHERS_CPU .2 /* others that use more processors than this are told of */
 #define LATE_SHARE .25 /* ... and above this share of the p99 of latency: the client was the bottleneck */
 
 static void
@@ -211,7 +212,7 @@ client_json(const struct play *p)
 {
 	const struct spread *late = &p->series.all_late;
 	double late_ms = histogram_ms(&late->histogram, .99), most_ms = 0;
-	char text[200];
+	char text[320];
 	for (int w = 0; w < WORKS; w++)
 		if (p->series.all_waited[w].histogram.n > 0)
 			most_ms = fmax(most_ms, histogram_ms(&p->series.all_waited[w].histogram, .99));
@@ -221,7 +222,9 @@ client_json(const struct play *p)
 		    "faster than this says", late_ms);
 	else
 		snprintf(text, sizeof text, "the client kept its schedule: 99 %% of its requests left within %.2f ms", late_ms);
-	return json_pack("{s:{s:o, s:o, s:o}, s:o, s:b, s:s}", "late_ms", "p50", real(histogram_ms(&late->histogram, .5)), "p99", real(late_ms), "max",
+	if (p->others_cpu > OTHERS_CPU)
+		snprintf(text + strlen(text), sizeof text - strlen(text), ". Other programs on this machine used %.2f processors meanwhile", p->others_cpu);
+	return json_pack("{s:o, s:{s:o, s:o, s:o}, s:o, s:b, s:s}", "others_cpu", p->others_cpu < 0 ? json_null() : real(p->others_cpu), "late_ms", "p50", real(histogram_ms(&late->histogram, .5)), "p99", real(late_ms), "max",
 	    real((double)late->max_ns / 1e6), "cpu", real(p->client_cpu), "bottleneck", bottleneck, "text", text);
 }
 
@@ -322,11 +325,11 @@ put_run_figures(json_t *run, const struct play *p)
 		{ "hold_p99_ms", WORK_HOLD, .99 }, { "hold_p999_ms", WORK_HOLD, .999 }, { "read_p99_ms", WORK_READ, .99 },
 		{ "settle_p99_ms", WORK_SETTLE, .99 }, { "till_p99_ms", WORK_TILL, .99 } };
 	json_t *o = json_object();
-	double seconds = (double)p->plan->duration_ns / 1e9;
+	double seconds = (double)p->played_ns / 1e9;
 	uint64_t arrivals = 0, answered = 0, granted = 0;
 	for (uint32_t i = 0; i < p->series.used; i++) {
 		arrivals += p->series.at[i].arrivals;
-		if ((int64_t)(i + 1) * p->series.interval_ns <= p->plan->duration_ns)
+		if ((int64_t)(i + 1) * p->series.interval_ns <= p->played_ns)
 			answered += p->series.at[i].answered, granted += p->series.at[i].granted;
 	}
 	put(o, "arrivals_per_s", real((double)arrivals / seconds));

@@ -136,13 +136,19 @@ print_verdict(FILE *to, const json_t *report)
 	const json_t *v = json_object_get(report, "verdict");
 	size_t i;
 	json_t *check;
+	bool checks_good = true;
 	fputs("\n", to);
-	json_array_foreach(json_object_get(v, "checks"), i, check)
+	json_array_foreach(json_object_get(v, "checks"), i, check) {
+		checks_good &= json_is_true(json_object_get(check, "good"));
 		fprintf(to, "  %-4s %-10s %8s   %s\n", json_is_true(json_object_get(check, "good")) ? "ok" : "FAIL", words(check, "name"),
 		    num(number(check, "value")), words(check, "text"));
+	}
 	fprintf(to, "       lost sales: %s\n", words(json_object_get(v, "lost_sales"), "text"));
 	fprintf(to, "       fairness: %s\n", words(json_object_get(v, "fairness"), "text"));
-	fprintf(to, "\nVERDICT: %s\n", json_is_true(json_object_get(v, "good")) ? "good" : "NOT good");
+	if (checks_good && !json_is_true(json_object_get(report, "complete")))
+		fputs("\nVERDICT: none, because it was not played to its end; nothing wrong was seen\n", to);
+	else
+		fprintf(to, "\nVERDICT: %s\n", json_is_true(json_object_get(v, "good")) ? "good" : "NOT good");
 }
 
 void

@@ -27,7 +27,7 @@ world_begin(void)
 {
 	scenario_init(&scenario);
 	scenario.hold_ms = HOLD_MS;
-	plan = (struct plan){ .scenario = &scenario, .begun_ms = BEGUN_MS, .duration_ns = 10000 * MS, .skus_n = 2, .locations_n = 1, .cells_n = 2,
+	plan = (struct plan){ .scenario = &scenario, .begun_ms = BEGUN_MS, .ended_ms = BEGUN_MS + 2200, .duration_ns = 10000 * MS, .skus_n = 2, .locations_n = 1, .cells_n = 2,
 		.lines_n = SHOPPERS, .tills_n = 1 };
 	plan.cells = calloc(2, sizeof *plan.cells);
 	plan.shoppers = calloc(SHOPPERS, sizeof *plan.shoppers);
@@ -271,6 +271,13 @@ what_was_not_compared_is_not_good(void)
 	judge(0);
 	check(!judge_good(&verdict));
 	check_equal(verdict.oversold + verdict.lost + verdict.doubled + verdict.wrong, 0);
+	check_equal(verdict.expired_unused, 1); /* before the end of the run */
+	world_end();
+	world_begin();
+	granted(1500, SHOPPER_HELD);
+	judge(0);
+	check_equal(verdict.expired_unused, 0);
+	check_equal(verdict.sums[0].held, 1);
 	world_end();
 }
 
@@ -391,14 +398,16 @@ a_curve_has_its_shape_and_its_number(void)
 static void
 what_gave_way_is_told_by_the_figures(void)
 {
-	static const struct { double late, server, client, sync; bool bottleneck; const char *what; } rows[] = {
-		{ 80, .5, .9, .3, true, "the load generator" }, { 1, 1.2, .7, .3, false, "the machine's processors" },
-		{ 1, .95, .3, .3, false, "the server's threads" }, { 1, .4, .3, 8, false, "the disk" }, { 1, .4, .3, .3, false, "stalls" } };
+	static const struct { double late, server, client, sync, others; bool bottleneck; const char *what; } rows[] = {
+		{ 80, .5, .9, .3, .1, true, "the load generator" }, { 1, 1.2, .7, .3, .1, false, "the machine's processors" },
+		{ 1, .95, .3, .3, .1, false, "the server's threads" }, { 1, .4, .3, 8, .1, false, "the disk" }, { 1, .4, .3, .3, .1, false, "stalls" },
+		{ 80, .5, .9, .3, .9, true, "other programs" } };
 	char text[300];
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		json_t *report = json_pack("{s:b, s:{s:i}, s:{s:{s:f}}, s:{s:{s:s}}, s:{s:b}, s:[{s:{s:{s:f}}, s:{s:b, s:{s:f}}, s:{s:[f], s:[f]}, s:{s:i, s:i}}]}",
+		json_t *report = json_pack("{s:b, s:{s:i}, s:{s:{s:f}}, s:{s:{s:s}}, s:{s:b}, s:[{s:{s:{s:f}}, s:{s:b, s:f, s:{s:f}}, s:{s:[f], s:[f]}, s:{s:i, s:i}}]}",
 		    "complete", 1, "machine", "cpus_n", 2, "server", "disk_sync_ms", "p99", rows[i].sync, "scenario", "values", "loops", "1", "verdict", "good", 1,
-		    "runs", "latency_ms", "hold", "p99", 12.5, "client", "bottleneck", rows[i].bottleneck, "late_ms", "p99", rows[i].late, "series",
+		    "runs", "latency_ms", "hold", "p99", 12.5, "client", "bottleneck", rows[i].bottleneck, "others_cpu", rows[i].others,
+		    "late_ms", "p99", rows[i].late, "series",
 		    "server_cpu", rows[i].server, "client_cpu", rows[i].client, "counts", "asked_n", 10, "answered_n", 10);
 		check(report != NULL);
 		check(strcmp(capacity_gave_way(report, 10, text, sizeof text), rows[i].what) == 0);

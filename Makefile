@@ -161,7 +161,7 @@ bench-soak: all ## SOAK_S=1200 seconds of SOAK_RATE=200000 commands a second tha
 	@bench/scale.sh soak $(B) $(SOAK_S) $(SOAK_RATE)
 bench-peers: ROUNDS := 3
 bench-peers: SECONDS := 4
-bench-peers: all ## beside Redis, PostgreSQL, Tarantool: ROUNDS=3 of SECONDS=4 for each; writes bench/RESULTS.md; ROWS="u1 r1": only those; INTO=folder: there instead
+bench-peers: all ## beside Redis, PostgreSQL, Tarantool, in turn: ROUNDS=3 of SECONDS=4; ROWS="u1 r1" for some, INTO=folder to leave RESULTS.md and README alone
 	@bench/peers.sh --build $(B) --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(ROWS),--rows "$(ROWS)") $(if $(INTO),--into $(INTO))
 
 # ---- manual, completion, install ---------------------------------------------------------------------------------

@@ -99,6 +99,12 @@ posix_ahead(struct disk *disk, int file)
 	posix_fadvise(file, 0, 0, POSIX_FADV_WILLNEED);
 }
 
+static void
+posix_forget(struct disk *disk, int file, uint64_t offset, uint64_t n)
+{
+	posix_fadvise(file, (off_t)offset, (off_t)n, POSIX_FADV_DONTNEED);
+}
+
 static int
 posix_allocate(struct disk *disk, int file, uint64_t bytes)
 {
@@ -182,6 +188,7 @@ static const struct disk_calls posix_calls = {
 	.sync = posix_sync,
 	.size = posix_size,
 	.ahead = posix_ahead,
+	.forget = posix_forget,
 	.allocate = posix_allocate,
 	.rename = posix_rename,
 	.remove = posix_remove,

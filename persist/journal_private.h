@@ -35,6 +35,7 @@ struct journal {
 
 	pthread_mutex_t making;
 	uint64_t next_generation; /* under making */
+	uint64_t forgotten; /* under making: the pages of segments up to this generation were given back */
 
 	pthread_mutex_t list;
 	struct segment_head *segments; /* oldest first; the last one is being written */

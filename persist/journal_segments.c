@@ -11,7 +11,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Zeroes are written and synced in pieces: a batch that syncs beside waits for one piece at most. */
+/*
+ * Zeroes are written and synced in pieces: a batch that syncs beside waits for one piece at most. Their pages go back at once, so that
+ * all pieces use the same few: a page that is touched for the first time costs more than its write, above all in a virtual machine.
+ */
 #define ZERO_BYTES ((size_t)1 << 20)
 
 static int
@@ -24,6 +27,7 @@ zero_fill(struct disk *disk, int file, uint64_t bytes)
 	for (uint64_t at = 0; at < bytes && !failed; at += piece) {
 		size_t n = bytes - at < piece ? (size_t)(bytes - at) : piece;
 		failed = disk->calls->write_at(disk, file, zeroes, n, at) || disk->calls->sync(disk, file) ? -1 : 0;
+		disk->calls->forget(disk, file, at, n);
 	}
 	free(zeroes);
 	return failed;
@@ -189,6 +193,41 @@ oldest_give_back(struct journal *j, const struct segment_head *head)
 	pthread_mutex_unlock(&j->list);
 }
 
+/* The oldest segment wholly below `before` whose pages are still in memory. */
+static bool
+unneeded_next(struct journal *j, uint64_t before, uint64_t *generation)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&j->list);
+	for (size_t i = 0; i + 1 < j->segments_n && j->segments[i + 1].first_seq <= before && !found; i++)
+		if (j->segments[i].generation > j->forgotten) {
+			*generation = j->segments[i].generation;
+			found = true;
+		}
+	pthread_mutex_unlock(&j->list);
+	return found;
+}
+
+/*
+ * What the image holds is read again by few (a follower of the past, a replay), so its pages serve the segments to come instead of
+ * filling the memory with a history of a gigabyte. Failures change nothing. making is held.
+ */
+static void
+unneeded_forget(struct journal *j, uint64_t before)
+{
+	char name[JOURNAL_NAME_BYTES];
+
+	while (unneeded_next(j, before, &j->forgotten)) {
+		journal_name(name, j->forgotten);
+		int file = j->disk->calls->open(j->disk, name, 0);
+		if (file < 0)
+			continue;
+		j->disk->calls->forget(j->disk, file, 0, j->options.segment_bytes);
+		j->disk->calls->close(j->disk, file);
+	}
+}
+
 static void
 free_measure(struct journal *j)
 {
@@ -210,6 +249,7 @@ journal_trim(struct log *log, uint64_t before, struct why *why)
 	while (!failed && oldest_take(j, before, &head))
 		if ((failed = journal_retire(j, head.generation, head.segment_bytes, why)))
 			oldest_give_back(j, &head);
+	unneeded_forget(j, before);
 	free_measure(j);
 	pthread_mutex_unlock(&j->making);
 	return failed;

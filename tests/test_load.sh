@@ -30,10 +30,13 @@ server=$!
 for _ in {1..1500}; do [[ -e $work/ports ]] && break; sleep 0.02; done
 port=$(sed -n 's/^rpc=//p' "$work/ports") events=$(sed -n 's/^events=//p' "$work/ports")
 
-# Something was granted, nothing was refused.
+# Something was granted, nothing was refused. A machine with much else to do gets more time for it.
 loads() {
-	local rate p50 p99 refused
-	read -r rate p50 p99 refused < <("$build/holdfast-load" --server "127.0.0.1:$port" --connections 3 --cells 200 --warm 0 --seconds 0.1 --brief "$@" 2>&1)
+	local rate p50 p99 refused seconds
+	for seconds in 0.1 1 10; do
+		read -r rate p50 p99 refused < <("$build/holdfast-load" --server "127.0.0.1:$port" --connections 3 --cells 200 --warm 0 --seconds "$seconds" --brief "$@" 2>&1)
+		[[ $rate == 0 ]] || break
+	done
 	[[ $rate =~ ^[1-9][0-9]*$ && $refused == 0 ]] || { echo "     $* gave: $rate $p50 $p99 $refused"; return 1; }
 }
 verdict it_reads_one_cell loads --in-flight 4 --read 1

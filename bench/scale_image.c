@@ -181,11 +181,16 @@ scale_image(int argc, char **argv)
 	figures_write(rounds);
 	server_up(true);
 	bool keeps_up = lag_tell(FULL * median(runs[FULL_LOAD][1], rounds, 0), 3 * seconds);
+	uint64_t refused = 0;
+	for (uint32_t i = 0; i < rounds; i++)
+		for (int k = 0; k < 2 * LOADS; k++)
+			refused += runs[k / 2][k % 2][i].figures.refused;
 	double without_ms = median(runs[HALF][0], rounds, .99), with_ms = median(runs[HALF][1], rounds, .99);
 	char text[160];
 	snprintf(text, sizeof text, "half load: the p99 beside the image's writing is within twice that without (%.2f times)", with_ms / without_ms);
 	bool right = verdict(with_ms <= P99_TIMES * without_ms, text);
 	right &= verdict(median(runs[HALF][1], rounds, .999) <= P999_MS, "half load: the p99.9 beside it is at most 10 ms");
+	right &= verdict(refused == 0, "every hold was granted");
 	right &= verdict(keeps_up, "highest sustained rate: the image's lag does not go on growing");
 	return right ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include "net/host_tables.h"
 #include "net/thread.h"
 
+#include <linux/ioprio.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -44,7 +45,11 @@ struct host {
 
 /* ---- the checkpointer ---- */
 
-/* Low priority as long as there is room; at half of journal_bytes_max it must keep up. */
+/*
+ * Low priority as long as there is room, for the processor and for the disk: a commit of the image syncs a hundred megabytes at once, and
+ * the journal's 64 KiB should not stand behind them (I/O classes are a hint that some schedulers take). At half of journal_bytes_max it
+ * must keep up.
+ */
 static void
 priority_set(struct host *h, bool *low)
 {
@@ -55,6 +60,7 @@ priority_set(struct host *h, bool *low)
 	if (want == *low)
 		return;
 	*low = want;
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(want ? IOPRIO_CLASS_IDLE : IOPRIO_CLASS_BE, want ? 0 : IOPRIO_NORM));
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), want ? CHECKPOINTER_NICE : 0);
 }
 

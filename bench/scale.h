@@ -86,8 +86,9 @@ struct watch;
 struct watch *watch_open(const struct server *);
 /* One look, now; not while the thread runs. */
 void watch_look(struct watch *, struct sight *);
-/* Waits until all that is durable now is in the image. Seconds waited. The same. */
-double watch_image(struct watch *);
+/* Waits until all that is durable now is in the image, at most so long. Seconds waited. The same. */
+double watch_image(struct watch *, double most_s);
+#define WATCH_IMAGE_S 600.0
 /* A thread looks twice a second from now on, once in a watch's life. */
 void watch_start(struct watch *);
 /* Its sights so far. */

@@ -294,7 +294,8 @@ open_run(struct flow *f, int64_t end_ns)
 static void
 closed_run(struct flow *f, int64_t end_ns)
 {
-	for (uint32_t i = 0; f->at[FLOW_RESERVE] == 0 && i < f->o.connections; i++) {
+	bool first = f->at[FLOW_RESERVE] == 0;
+	for (uint32_t i = 0; first && i < f->o.connections; i++) {
 		for (uint32_t n = 0; n < f->o.in_flight && may_reserve(f); n++)
 			request_put(f, &f->links[i], FLOW_RESERVE, f->at[FLOW_RESERVE]++, clock_steady_ns());
 		link_flush(f, &f->links[i]);

@@ -98,7 +98,7 @@ fill(struct size *z)
 	scale_say("%" PRIu64 " cells: fill", z->cells);
 	z->fill_s = scale_fill(scale_running.rpc, z->cells);
 	struct watch *w = watch_open(&scale_running);
-	z->image_s = watch_image(w);
+	z->image_s = watch_image(w, WATCH_IMAGE_S);
 	watch_look(w, &s);
 	watch_close(w);
 	z->peak = s.anon_bytes;
@@ -124,7 +124,7 @@ hold(struct size *z)
 	if (flow_close(f, &figures) || figures.refused || figures.answers != HOLDS)
 		scale_die("a hold was not granted: %s", figures.code);
 	struct watch *w = watch_open(&scale_running);
-	watch_image(w);
+	watch_image(w, WATCH_IMAGE_S);
 	watch_look(w, &s);
 	watch_close(w);
 	z->peak = s.anon_bytes > z->peak ? s.anon_bytes : z->peak;

@@ -130,7 +130,7 @@ scale_soak(int argc, char **argv)
 	scale_server(&scale_running, (const char *[]){ "--reservations-max", HELD, NULL });
 	scale_fill(scale_running.rpc, CELLS);
 	struct watch *w = watch_open(&scale_running);
-	watch_image(w);
+	watch_image(w, WATCH_IMAGE_S);
 	struct flow *f = flow_open(&(struct flow_options){ .port = scale_running.rpc, .connections = CONNECTIONS, .rate = rate, .closes = true, .cells = CELLS,
 		.ttl_ms = HOLD_TTL_MS });
 	watch_start(w);

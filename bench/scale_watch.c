@@ -66,15 +66,29 @@ lag_of(const struct watch *w, const struct sight *now)
 	return now->at_s;
 }
 
+/* A server whose disk stalls says nothing for a while (`overloaded`). */
+static const struct hf_value *
+status_ask(struct watch *w)
+{
+	const struct timespec pause = { 0, IDLE_MS * 1000000 };
+	const struct hf_value *status;
+	for (int left_ms = CALL_MS; left_ms > 0; left_ms -= IDLE_MS, nanosleep(&pause, NULL)) {
+		hf_begin(w->hf, "status");
+		hf_array(w->hf, 0);
+		enum hf_outcome outcome = hf_call(w->hf, &status);
+		if (outcome == HF_OK)
+			return status;
+		if (outcome != HF_REFUSED)
+			break;
+	}
+	scale_die("the server does not say its status: %s", hf_error(w->hf)->message);
+}
+
 void
 watch_look(struct watch *w, struct sight *s)
 {
-	const struct hf_value *status;
+	const struct hf_value *status = status_ask(w);
 	*s = (struct sight){ 0 };
-	hf_begin(w->hf, "status");
-	hf_array(w->hf, 0);
-	if (hf_call(w->hf, &status) != HF_OK)
-		scale_die("the server does not say its status: %s", hf_error(w->hf)->message);
 	const struct hf_value *host = hf_get(status, "host");
 	s->at_s = (double)(clock_steady_ns() - w->start_ns) / 1e9;
 	s->position = (uint64_t)hf_int(hf_get(host, "position"), 0);
@@ -140,13 +154,13 @@ watch_stop(struct watch *w)
 }
 
 double
-watch_image(struct watch *w)
+watch_image(struct watch *w, double most_s)
 {
 	const struct timespec pause = { 0, IDLE_MS * 1000000 };
 	struct sight s;
 	watch_look(w, &s);
 	double since_s = s.at_s;
-	for (uint64_t wanted = s.durable; s.image < wanted; watch_look(w, &s))
+	for (uint64_t wanted = s.durable; s.image < wanted && s.at_s - since_s < most_s; watch_look(w, &s))
 		nanosleep(&pause, NULL);
 	return s.at_s - since_s;
 }

@@ -76,12 +76,13 @@ post_connect(struct gate_post *p)
 {
 	char url[PROBE_ADDRESS_BYTES + 8];
 	size_t size = sizeof p->readable_fd, other = sizeof p->writable_fd;
-	int reply_bytes = POST_REPLY_BYTES_MAX, on = 1;
+	int reply_bytes = POST_REPLY_BYTES_MAX, on = 1, four_only = p->address[0] != '[';
 	snprintf(url, sizeof url, "tcp://%s", p->address);
 	p->up = false;
 	p->connections = 0;
 	p->socket = nn_socket(AF_SP_RAW, NN_REQ);
 	if (p->socket < 0 || nn_setsockopt(p->socket, NN_SOL_SOCKET, NN_RCVMAXSIZE, &reply_bytes, sizeof reply_bytes) < 0
+	    || nn_setsockopt(p->socket, NN_SOL_SOCKET, NN_IPV4ONLY, &four_only, sizeof four_only) < 0
 	    || nn_setsockopt(p->socket, NN_TCP, NN_TCP_NODELAY, &on, sizeof on) < 0)
 		return -1;
 	if (nn_getsockopt(p->socket, NN_SOL_SOCKET, NN_RCVFD, &p->readable_fd, &size) < 0

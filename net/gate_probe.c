@@ -3,7 +3,6 @@
 
 #include "net/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -111,20 +110,20 @@ int
 gate_probe(const char *host, uint16_t port, int timeout_ms, char address[PROBE_ADDRESS_BYTES], struct why *why)
 {
 	struct probe probe = { host, port, timeout_ms, 0 };
-	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *list;
-	char service[8], number[INET_ADDRSTRLEN];
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *list;
+	char service[8], number[INET6_ADDRSTRLEN] = "";
 	int error = 0, fd = -1, result = -1;
 	snprintf(service, sizeof service, "%u", port);
 	int failed = getaddrinfo(host, service, &hints, &list);
 	if (failed) {
-		snprintf(why->text, sizeof why->text, "the gate's host '%s' has no IPv4 address: %s", host, gai_strerror(failed));
+		snprintf(why->text, sizeof why->text, "the gate's host '%s' has no address: %s", host, gai_strerror(failed));
 		return -1;
 	}
 	for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
 		probe.end_ms = clock_steady_ms() + timeout_ms;
 		fd = probe_connect(&probe, a, &error);
 		if (fd >= 0)
-			inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)a->ai_addr)->sin_addr, number, sizeof number);
+			getnameinfo(a->ai_addr, a->ai_addrlen, number, sizeof number, NULL, 0, NI_NUMERICHOST);
 	}
 	freeaddrinfo(list);
 	if (fd < 0) {
@@ -134,6 +133,6 @@ gate_probe(const char *host, uint16_t port, int timeout_ms, char address[PROBE_A
 	result = probe_judge(&probe, fd, why);
 	close(fd);
 	if (result == 0)
-		snprintf(address, PROBE_ADDRESS_BYTES, "%s:%u", number, port);
+		snprintf(address, PROBE_ADDRESS_BYTES, strchr(number, ':') ? "[%s]:%u" : "%s:%u", number, port);
 	return result;
 }

@@ -11,7 +11,9 @@
 #define NIL 0xc0
 #define RECORD_BYTES_MAX (EVENT_BYTES_MAX + REFUSED_TEXT_BYTES_MAX + NAME_BYTES_MAX + 64)
 
-/* Where the last whole record ends, and how many there are. */
+#define RECORD 0x95 /* an array of 5 */
+
+/* Where the last whole record ends, and how many there are. What is neither a record nor nil is what a torn write left. */
 static void
 records_count(struct gate_refused *f, const uint8_t *at, size_t n)
 {
@@ -19,7 +21,7 @@ records_count(struct gate_refused *f, const uint8_t *at, size_t n)
 	size_t from = 0, end;
 	while (from < n) {
 		scanner_init(&scanner);
-		if (scanner_scan(&scanner, at + from, n - from, n, &end) != SCAN_WHOLE)
+		if ((at[from] != NIL && at[from] != RECORD) || scanner_scan(&scanner, at + from, n - from, n, &end) != SCAN_WHOLE)
 			break;
 		from += end;
 		if (at[from - end] == NIL)
@@ -112,14 +114,30 @@ refused_add(struct gate_refused *f, uint64_t number, int64_t wall_ms, struct byt
 	return true;
 }
 
+/* What a failed write may have left behind the records that go there now becomes nils with them. False: no memory. */
+static bool
+left_clear(struct gate_refused *f)
+{
+	uint64_t end = f->end + f->pending.used, left = f->left > end ? f->left - end : 0;
+	uint8_t *at = left ? buffer_room(&f->pending, left) : NULL;
+	if (at)
+		memset(at, NIL, left);
+	f->pending.used += at ? left : 0;
+	return left == 0 || at;
+}
+
 bool
 refused_write(struct gate_refused *f)
 {
-	bool written = f->pending_n == 0 || (f->disk->calls->write_at(f->disk, f->fd, f->pending.at, f->pending.used, f->end) == 0
+	size_t records_n = f->pending.used;
+	bool written = f->pending_n == 0 || (left_clear(f) && f->disk->calls->write_at(f->disk, f->fd, f->pending.at, f->pending.used, f->end) == 0
 	    && f->disk->calls->sync(f->disk, f->fd) == 0);
-	if (written) {
-		f->end += f->pending.used;
+	if (written && f->pending_n) {
+		f->end += records_n;
 		f->count += f->pending_n;
+		f->left = 0;
+	} else if (!written && f->end + f->pending.used > f->left) {
+		f->left = f->end + f->pending.used;
 	}
 	f->pending.used = 0;
 	f->pending.full = false;

@@ -25,6 +25,7 @@ struct gate_refused {
 	struct disk *disk;
 	int fd; /* -1: not open */
 	uint64_t end, count; /* bytes and events in it */
+	uint64_t left; /* up to there a failed write may have left something behind the end */
 	struct buffer pending; /* records not written yet */
 	uint64_t pending_n;
 };

@@ -5,8 +5,10 @@
 #include "tests/check.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,6 +184,39 @@ the_gate_ends_with_the_process_that_started_it(void)
 	check(gone);
 }
 
+/* By holdfast itself, which speaks to it by that address, too; all three doors. */
+static void
+a_gate_listens_on_the_loopback_address_of_version_6(void)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct fake_server fake;
+	struct gate_process gate;
+	struct posting tally = { 0 };
+	struct why why = { "" };
+	char server[32];
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	bool there = fd >= 0 && bind(fd, (struct sockaddr *)&six, sizeof six) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (!there) {
+		printf("     no IPv6 on this machine\n");
+		return;
+	}
+	check(fake_start(&fake));
+	snprintf(server, sizeof server, "127.0.0.1:%u", fake.port);
+	check(rig_start_guarded(&gate, (const char *[]){ "--server", server, "--events", "[::1]:0", "--push", "[::1]:0", "--feed", "[::1]:0", NULL }));
+	check(gate.ports[DOOR_PUSH] && gate.ports[DOOR_FEED]);
+	check(till_connect(gate.ports[DOOR_EVENTS]) < 0); /* and on no other */
+	struct gate_post *p = gate_post_open("::1", gate.ports[DOOR_EVENTS], &why);
+	if (!p)
+		printf("     %s\n", why.text);
+	check(p && post_all(p, 1, 100, &tally, NULL, NULL));
+	check_equal(tally.applied, 100);
+	gate_post_close(p);
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	fake_stop(&fake);
+}
+
 /* ---- who listens there ---- */
 
 static void
@@ -242,6 +277,7 @@ static const struct check tests[] = {
 	CHECK(a_start_that_cannot_be_says_why),
 	CHECK(the_port_file_is_written_when_ready),
 	CHECK(the_gate_ends_with_the_process_that_started_it),
+	CHECK(a_gate_listens_on_the_loopback_address_of_version_6),
 	CHECK(the_sender_says_what_listens_instead_of_a_gate),
 	CHECK(the_sender_notices_a_gate_that_is_gone),
 };

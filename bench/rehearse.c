@@ -69,7 +69,9 @@ progress_draw(const struct play *p, double at_s, void *context)
 static void
 stamp_make(char *stamp, size_t n, bool own)
 {
-	snprintf(stamp, n, own ? "" : "%llx-", (unsigned long long)clock_wall_ms());
+	stamp[0] = 0;
+	if (!own)
+		snprintf(stamp, n, "%llx-", (unsigned long long)clock_wall_ms());
 }
 
 /* Judges what was played and adds it to the report. */

@@ -355,35 +355,53 @@ drain_ns(const struct scenario *s)
 	return (s->think_ms * 3 + s->patience_ms + DRAIN_MS) * 1000000;
 }
 
+/* Nobody comes any more; answers are waited for a little. The new end. */
+static int64_t
+interrupt(struct play *p, int64_t now)
+{
+	p->interrupted = true;
+	p->next_shopper = p->plan->shoppers_n;
+	p->next_message = p->plan->messages_n;
+	p->todos_n = 0;
+	return now + INTERRUPT_MS * 1000000;
+}
+
+static bool
+goes_on(const struct play *p, int64_t now, int64_t end_ns)
+{
+	if (p->broke_off || now >= end_ns || (p->interrupted && p->under_way == 0))
+		return false;
+	return now < p->plan->duration_ns || !all_done(p);
+}
+
+static void
+turn(struct play *p, int64_t now, int64_t *told_ns)
+{
+	send_due(p);
+	flush_all(p);
+	wait_and_take(p);
+	if (p->tell && now - *told_ns >= TELL_NS) {
+		*told_ns = now;
+		p->tell(p, (double)now / 1e9, p->tell_context);
+	}
+}
+
 static void
 loop(struct play *p)
 {
 	struct looks before, first = { .at_ns = -1 };
-	int64_t end_ns = p->plan->duration_ns + drain_ns(p->scenario), told_ns = INT64_MIN, now = 0;
+	int64_t end_ns = p->plan->duration_ns + drain_ns(p->scenario), now, told_ns = INT64_MIN / 2;
 	look(p, &before);
-	while (!p->broke_off && (now = play_now(p)) < end_ns && (now < p->plan->duration_ns || !all_done(p))) {
-		if (*p->stop && !p->interrupted) {
-			p->interrupted = true;
-			p->next_shopper = p->plan->shoppers_n;
-			p->next_message = p->plan->messages_n;
-			p->todos_n = 0;
-			end_ns = now + INTERRUPT_MS * 1000000;
-		}
-		if (p->interrupted && p->under_way == 0)
-			break;
+	while (goes_on(p, now = play_now(p), end_ns)) {
+		if (*p->stop && !p->interrupted)
+			end_ns = interrupt(p, now);
 		if (now >= p->sample_ns)
 			sample(p, &before);
 		if (now >= 0 && first.at_ns < 0) {
 			look(p, &before);
 			first = before;
 		}
-		send_due(p);
-		flush_all(p);
-		wait_and_take(p);
-		if (p->tell && now - told_ns >= TELL_NS) {
-			told_ns = now;
-			p->tell(p, (double)now / 1e9, p->tell_context);
-		}
+		turn(p, now, &told_ns);
 		if (now >= p->plan->duration_ns && p->played_ns == 0)
 			curve_over(p, &first, p->plan->duration_ns);
 	}

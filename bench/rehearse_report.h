@@ -8,6 +8,7 @@
 #include "bench/rehearse_house.h"
 
 #include <jansson.h>
+#include <math.h>
 
 /* The report of a command before its first run. New reference. */
 json_t *report_new(const char *command, const struct scenario *, const struct house *);
@@ -23,5 +24,23 @@ void report_print(FILE *, const json_t *report);
 
 /* The median of the report's runs by this name of summary; NAN: it has none. */
 double report_summary(const json_t *report, const char *name);
+
+/* ---- for its files ---- */
+static inline void
+report_put(json_t *o, const char *name, json_t *v)
+{
+	json_object_set_new(o, name, v);
+}
+/* Three decimals are enough for anybody, and keep the file small. */
+static inline json_t *
+report_real(double v)
+{
+	return isfinite(v) ? json_real(round(v * 1000) / 1000) : json_null();
+}
+static inline json_t *
+report_whole(int64_t v)
+{
+	return json_integer(v);
+}
 
 #endif

@@ -192,6 +192,8 @@ connection_parse(struct connection *c, const uint8_t *bytes, size_t n)
 			break;
 		}
 		size_t before = c->out.used;
+		if (c->loop->index == 0)
+			engine_hint(c->loop->service->engine, lookahead_found(&ahead));
 		if (!frame_handle(c, bytes + at, end - at))
 			break;
 		size_t said = c->out.used > before ? c->out.used - before : 0, read = end - at;

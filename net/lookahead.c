@@ -78,9 +78,16 @@ lookahead_next(struct lookahead *l, size_t *end)
 	frames_find(l);
 	if (l->line.n == 0)
 		return l->rest;
-	*end = l->ends[l->line.first];
+	l->last = l->line.first;
+	*end = l->ends[l->last];
 	if (l->own)
 		engine_hint(l->own, &l->line.at[l->line.first]);
 	ahead_line_next(l->engine, &l->line);
 	return SCAN_WHOLE;
+}
+
+const struct ahead *
+lookahead_found(const struct lookahead *l)
+{
+	return &l->line.at[l->last];
 }

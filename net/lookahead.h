@@ -23,11 +23,14 @@ struct lookahead {
 	enum scan rest; /* what stands behind them: SCAN_WHOLE: not looked at yet */
 	struct ahead_line line;
 	size_t ends[AHEAD_WINDOW]; /* of the frames in the line */
+	unsigned last; /* the place of the frame that was given out last */
 };
 
 /* ids: this is the engine's thread. */
 void lookahead_begin(struct lookahead *, struct engine *, bool ids, struct scanner *, const uint8_t *bytes, size_t n);
 /* As scanner_scan() would say of the next frame: SCAN_WHOLE: it ends before bytes[*end]. Moves on to the one behind. */
 enum scan lookahead_next(struct lookahead *, size_t *end);
+/* What the walk of that frame found: a hint for its command, until the next call. */
+const struct ahead *lookahead_found(const struct lookahead *);
 
 #endif

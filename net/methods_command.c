@@ -210,6 +210,7 @@ handle_post(struct call *call)
 			return HANDLED_AGAIN;
 		engine_hint(call->service->engine, &ahead.line.at[at]);
 		ahead_line_next(call->service->engine, &ahead.line);
+		engine_hint(call->service->engine, &ahead.line.at[at]);
 		event_part(call, &ahead.at[at].event, ahead.at[at].whole);
 	}
 	return parts_end(call);

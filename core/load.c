@@ -253,13 +253,13 @@ sums_check(struct engine *e)
 {
 	for (uint32_t n = 0; n < cells_count(&e->cells); n++) {
 		uint64_t held = 0, committed = 0;
-		struct cell_image c;
-		for (uint32_t link = e->cells.at[n].lines_head; link; link = e->reservations.lines[link - 1].cell_next) {
+		const struct cell *c = &e->cells.at[n];
+		for (uint32_t link = c->lines_head; link; link = e->reservations.lines[link - 1].cell_next) {
 			held += e->reservations.lines[link - 1].held;
 			committed += e->reservations.lines[link - 1].committed;
 		}
-		cell_load(&e->cells.at[n], &c);
-		if ((uint64_t)c.reserved != held || (uint64_t)c.committed != committed)
+		if ((uint64_t)atomic_load_explicit(&c->reserved, memory_order_relaxed) != held ||
+		    (uint64_t)atomic_load_explicit(&c->committed, memory_order_relaxed) != committed)
 			return "a cell's reserved or committed is not the sum of its open lines";
 	}
 	return NULL;

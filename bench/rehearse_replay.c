@@ -65,7 +65,7 @@ replay_open(const char *path, double speed, double stock, struct scenario *s, st
 		return -1;
 	}
 	snprintf(s->name, sizeof s->name, "replay");
-	snprintf(s->about, sizeof s->about, "%u recorded orders of %.60s at %g times their speed", r.day.baskets_n, slash ? slash + 1 : path, speed);
+	snprintf(s->about, sizeof s->about, "%u recorded orders of %.60s at %.10g times their speed", r.day.baskets_n, slash ? slash + 1 : path, speed);
 	s->duration_ms = ms > DURATION_MS_MIN ? (int64_t)ms : DURATION_MS_MIN;
 	s->shoppers = r.day.baskets_n;
 	s->skus = r.day.skus_n;

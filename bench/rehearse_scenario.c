@@ -171,15 +171,29 @@ value_set(struct scenario *s, const struct key_row *row, const char *value)
 	return true;
 }
 
+static void
+time_write(int64_t ms, char *value)
+{
+	static const struct { const char *unit; int64_t ms; } units[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+	size_t i = 0;
+	while (ms % units[i].ms || (ms == 0 && units[i].ms > 1))
+		i++;
+	snprintf(value, SCENARIO_TEXT_MAX, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
+}
+
 /* What would have been a value of this key. */
 static void
 row_bounds(const struct key_row *row, char *to, size_t n)
 {
+	char most[SCENARIO_TEXT_MAX];
 	switch (row->kind) {
 	case KIND_TEXT: snprintf(to, n, "a text"); return;
 	case KIND_WORD: snprintf(to, n, "%s", row->words); return;
 	case KIND_SHARES: snprintf(to, n, "up to %d figures", SHARES_MAX); return;
-	case KIND_TIME: snprintf(to, n, "a time, as in 500ms, 10s, 15m, up to %.0f h", row->high / 3600000); return;
+	case KIND_TIME:
+		time_write((int64_t)row->high, most);
+		snprintf(to, n, "a time, as in 500ms, 10s, 15m, up to %.20s", most);
+		return;
 	case KIND_REAL:
 	case KIND_NUMBER: snprintf(to, n, "%s%.10g to %.10g", row->kind == KIND_NUMBER ? "a whole number, " : "", row->low, row->high); return;
 	}
@@ -340,13 +354,6 @@ shares_write(const struct shares *s, char *value)
 	value[0] = 0;
 	for (uint32_t i = 0; i < s->n && used < SCENARIO_TEXT_MAX; i++)
 		used += (size_t)snprintf(value + used, SCENARIO_TEXT_MAX - used, "%s%.4g", i ? " " : "", s->at[i]);
-}
-
-static void
-time_write(int64_t ms, char *value)
-{
-	const char *unit = ms % 1000 || ms == 0 ? "ms" : ms % 60000 ? "s" : "m";
-	snprintf(value, SCENARIO_TEXT_MAX, "%lld%s", (long long)(ms % 1000 || ms == 0 ? ms : ms % 60000 ? ms / 1000 : ms / 60000), unit);
 }
 
 const char *

@@ -123,7 +123,7 @@ function capacityPlot() {
 		return null;
 	const at = (kept) => steps.filter((one) => Boolean(one.kept) === kept).map((one) => ({ x: one.rate_per_s, y: one.hold_p99_ms }));
 	const ends = [steps[0].rate_per_s, steps[steps.length - 1].rate_per_s];
-	const lines = [line('kept', at(true), 'good', { points: 'circle' }), line('not kept', at(false), 'bad', { points: 'crossRot' }),
+	const lines = [...[line('kept', at(true), 'good', { points: 'circle' }), line('not kept', at(false), 'bad', { points: 'crossRot' })].filter((one) => one.data.length),
 		line(`p99 allowed: ${ms(found.p99_limit_ms)}`, ends.map((x) => ({ x, y: found.p99_limit_ms })), 'plot-soft', { dash: [6, 4] })];
 	return plotOf(lines, { x: 'shoppers per second', y: 'p99, milliseconds (log)', log: true, write: ms,
 		marks: found.rate_per_s > 0 ? [{ x: found.rate_per_s, text: whole(found.rate_per_s) + '/s' }] : [],
@@ -321,7 +321,8 @@ function show(shown) {
 		return figures.length ? section(title, el('div', { class: 'plots' }, figures)) : null;
 	};
 	const found = report.capacity && [plots('Rate by rate', capacityPlots), capacityTable()];
-	const overTime = run && run.series ? plots(report.capacity ? `Over time, at ${whole(report.capacity.rate_per_s)} shoppers a second` : 'Over time', runPlots) : null;
+	const rate = report.capacity && (report.capacity.rate_per_s > 0 ? `, at ${whole(report.capacity.rate_per_s)} shoppers a second` : ', at the lowest rate tried');
+	const overTime = run && run.series ? plots('Over time' + (rate || ''), runPlots) : null;
 	const button = el('button', { type: 'button', class: 'no-paper' }, 'Save the figures as JSON');
 	button.addEventListener('click', save);
 	document.getElementById('page').replaceChildren(...[header(run), found, run ? tiles(run) : null, runChoice(shown), overTime,

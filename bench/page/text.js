@@ -44,13 +44,13 @@ const greatest = (list) => (list || []).reduce((most, value) => known(value) && 
 const sentence = (text) => text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.') : '';
 const plural = (n, one, many) => whole(n) + ' ' + (n === 1 ? one : many);
 
-// A table in a box that scrolls sideways on a phone. head: names; rows: lists of texts, elements or { text, class, head }.
+// A table in a box that scrolls sideways on a phone. head: names; rows: lists of texts, elements or { text, class, span }.
 function table(head, rows, words) {
 	const cell = (kind, value, column) => {
 		const attributes = { class: words && words.includes(column) ? 'words' : null };
 		if (value instanceof Node || !known(value) || typeof value !== 'object')
 			return el(kind, attributes, known(value) ? value : '–');
-		return el(kind, { class: value.class }, value.text);
+		return el(value.span ? 'td' : kind, { class: value.class, colspan: value.span }, value.text);
 	};
 	return el('div', { class: 'scroll' }, el('table', {},
 		head ? el('thead', {}, el('tr', {}, head.map((name, i) => cell('th', name, i)))) : null,
@@ -90,6 +90,10 @@ function answerText(run) {
 	const summed = (report.summary || {})[`${kind}_p99_ms`];
 	if (kind)
 		parts.push(`p99 ${ms(summed && known(summed.median) ? summed.median : run.latency_ms[kind].p99)}`);
+	// Where most only look, how long that takes is the question.
+	const reads = (report.summary || {}).read_p99_ms;
+	if (kind === 'hold' && reads && (run.counts || {}).reads_n > run.latency_ms.hold.n)
+		parts.push(`reads’ p99 ${ms(reads.median)}`);
 	return parts.join('; ');
 }
 
@@ -222,11 +226,13 @@ function runsTable(shown) {
 }
 
 function capacityTable() {
-	const rows = report.capacity.steps.map((step) => [whole(step.rate_per_s) + '/s', { text: step.kept ? 'kept' : 'not kept', class: step.kept ? 'good' : 'bad' },
+	const row = (step) => [whole(step.rate_per_s) + '/s', { text: step.kept ? 'kept' : 'not kept', class: step.kept ? 'good' : 'bad' },
 		ms(step.hold_p99_ms), percent(step.answered_share), whole(step.overloaded_n), digits(step.server_cpu), digits(step.client_cpu),
-		ms(step.client_late_p99_ms), step.text || '']);
+		ms(step.client_late_p99_ms)];
+	const why = (step) => step.text ? [Object.assign([{ text: sentence(step.text), class: 'words', span: 8 }], { class: 'under' })] : [];
+	const rows = report.capacity.steps.flatMap((step) => [row(step), ...why(step)]);
 	return section('The steps, in the order tried', table(['shoppers', `p99 ≤ ${ms(report.capacity.p99_limit_ms)}`, 'p99', 'answered', 'overloaded',
-		'server, processors', 'client, processors', 'client late, p99', ''], rows, [8]));
+		'server, processors', 'client, processors', 'client late, p99'], rows));
 }
 
 function settings(run) {

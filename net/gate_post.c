@@ -128,7 +128,8 @@ post_look(struct gate_post *p, struct why *why)
 		return 0;
 	}
 	p->up = p->up || up;
-	if (connections != p->connections)
+	/* The first one of a socket ends none: what was sent by it, perhaps before it was seen here, need not be sent again. */
+	if (connections != p->connections && connections != 1)
 		post_all_due(p);
 	p->connections = connections;
 	return 0;

@@ -83,11 +83,11 @@ a_long_quarantine_is_listed_replayed_and_dropped_whole(void)
 	check_equal(cli_json("items.500.quarantine"), -999);
 	check_cli(0, "quarantine list --limit 2");
 	check_says(cli_err, "there may be more: --after");
-	check_cli(5, "quarantine replay --all --json >replayed.json; code=$?; (exit $code)");
+	check_cli(5, "quarantine replay --all --timeout 60s --json >replayed.json; code=$?; (exit $code)");
 	static char replayed[CLI_BYTES];
 	cli_slurp("replayed.json", replayed, sizeof replayed);
 	check_equal(cli_json_of(replayed, "left"), ROWS);
-	check_cli(0, "quarantine drop --all >dropped; grep -c dropped dropped");
+	check_cli(0, "quarantine drop --all --timeout 60s >dropped; grep -c dropped dropped");
 	check_equal(atoi(cli_out), ROWS);
 	check_cli(0, "quarantine list");
 	check_says(cli_out, "the quarantine is empty");

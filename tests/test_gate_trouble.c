@@ -315,7 +315,38 @@ a_short_message_overtakes_long_ones_but_not_of_its_own_connection(void)
 	fake_stop(&fake);
 }
 
+/* However soon the connection stands: seen before the message is sent, or only afterwards. A spool would keep both. */
+static void
+the_first_message_on_a_new_connection_is_sent_once(void)
+{
+	struct fake_server fake;
+	struct gate_process gate;
+	uint64_t resent = 0;
+	check(fake_start(&fake));
+	check(rig_start(&gate, fake.port, 0));
+	for (uint32_t i = 1; i <= 200; i++) {
+		struct gate_post *p = post_open(gate.ports[DOOR_EVENTS]);
+		struct posting tally = { 0 };
+		check(p);
+		fake_hold(&fake, true); /* the answer is not there before the sender has looked again */
+		uint8_t event[64];
+		struct why why;
+		check_equal(gate_post_send(p, i, event, put_event(event, i), &why), 1);
+		for (int look = 0; look < 300; look++)
+			check(post_answer(p, &tally, 0, 1));
+		fake_hold(&fake, false);
+		while (tally.answered == 0)
+			check(post_answer(p, &tally, RIG_PATIENCE_MS, 1));
+		resent += gate_post_resent(p);
+		gate_post_close(p);
+	}
+	check_equal(resent, 0);
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	fake_stop(&fake);
+}
+
 static const struct check tests[] = {
+	CHECK(the_first_message_on_a_new_connection_is_sent_once),
 	CHECK(a_refusal_for_now_is_posted_again_and_another_one_is_the_answer),
 	CHECK(a_server_killed_and_restarted_has_every_event_once),
 	CHECK(a_server_that_takes_its_gate_with_it_has_every_event_once),

@@ -137,7 +137,7 @@ cli_json(const char *path)
 bool
 cli_begin(void)
 {
-	static const char *const words[] = { "--loops", "1", NULL };
+	static const char *const words[] = { "--loops", "1", "--image-age-ms", "200ms", NULL };
 	struct why why;
 	spawn_program("holdfast", cli_program, sizeof cli_program);
 	if (server_init(&cli_server, &why) == 0 && server_start(&cli_server, words, &why) == 0)

@@ -24,7 +24,7 @@ position_now(void)
 static bool
 disaster(void)
 {
-	static const char *const words[] = { "--loops", "1", NULL };
+	static const char *const words[] = { "--loops", "1", "--image-age-ms", "200ms", NULL };
 	char line[1024];
 	struct why why = { "" };
 	server_kill(&cli_server);

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/clock.h"
+
 /* Some SKUs that CSV must quote, a group of two locations, and the position between the first rows and the later ones. */
 static long long
 stocked(void)
@@ -79,6 +81,28 @@ every_filter_lets_through_what_it_says(void)
 	check_equal(lines_of(cli_out), 3 + 1);
 	check_says(cli_err, "3 cells, at or past position");
 	check_says(cli_err, "holdfast scan --since");
+}
+
+/* The image follows; once it holds all, its pages are the live ones, and a watch goes on exactly behind them. */
+static void
+a_snapshot_is_all_of_one_instant_and_a_watch_goes_on_behind_it(void)
+{
+	static char live[CLI_BYTES];
+	int64_t end_ms = clock_steady_ms() + 20000;
+	stocked();
+	check_cli(0, "scan");
+	snprintf(live, sizeof live, "%s", cli_out);
+	do {
+		check_cli(0, "scan --snapshot --limit 2");
+		check_cli(0, "scan --snapshot");
+	} while (strcmp(cli_out, live) != 0 && poll(NULL, 0, 20) == 0 && clock_steady_ms() < end_ms);
+	check(strcmp(cli_out, live) == 0);
+	check_says(cli_err, "holdfast watch --since ");
+	long long since = atoll(strstr(cli_err, "--since ") + strlen("--since "));
+	cli_write("behind.csv", "source,n,kind,sku,location,qty\nbehind,1,receipt,A-9,L9,7\n");
+	check_cli(0, "post behind.csv --rpc");
+	check_cli(0, "watch --since %lld --limit 1", since);
+	check_says(cli_out, "A-9  L9");
 }
 
 static void
@@ -215,6 +239,7 @@ static const struct check tests[] = {
 	CHECK(a_link_stays_a_link_to_the_new_file),
 	CHECK(an_interrupted_export_leaves_no_file),
 	CHECK(a_server_that_does_not_answer_leaves_no_file),
+	CHECK(a_snapshot_is_all_of_one_instant_and_a_watch_goes_on_behind_it),
 	CHECK(what_is_wrong_on_the_command_line_is_told),
 };
 

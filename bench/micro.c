@@ -92,7 +92,7 @@ static void
 pages_ready(struct world *w, uint32_t n)
 {
 	struct view_range ranges[VIEW_RANGES];
-	view_slots_memory(w->engine, 0, n, ranges);
+	view_pool_memory(w->engine, VIEW_SLOTS, 0, n, ranges);
 	for (int i = 0; i < VIEW_RANGES; i++) {
 		uintptr_t begin = (uintptr_t)ranges[i].at & ~(uintptr_t)4095;
 		madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);

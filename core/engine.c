@@ -116,7 +116,8 @@ publish(struct engine *e)
 {
 	atomic_store_explicit(&e->seq_view, e->seq, memory_order_release);
 	atomic_store_explicit(&e->deadline_view, timers_soonest(&e->timers), memory_order_release);
-	atomic_store_explicit(&e->slots_view, e->reservations.high, memory_order_relaxed);
+	atomic_store_explicit(&e->pools_view[VIEW_SLOTS], e->reservations.high, memory_order_relaxed);
+	atomic_store_explicit(&e->pools_view[VIEW_EXTRA_LINES], e->reservations.extra_high, memory_order_relaxed);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "core/reservations.h"
 #include "core/sources.h"
 #include "core/timers.h"
+#include "core/view.h"
 
 /* A cell in the hand of a command: changed here, emitted once (at most one cell entry a step). */
 struct cell_change {
@@ -80,7 +81,7 @@ struct engine {
 	_Atomic uint64_t seq_view; /* view_seq(): published after the memory it speaks of */
 	_Atomic uint64_t named_view; /* view_named(): published before the names and groups it speaks of */
 	_Atomic int64_t deadline_view;
-	_Atomic uint32_t slots_view; /* view_slots(): a stale one maps a little less ahead */
+	_Atomic uint32_t pools_view[VIEW_POOLS]; /* view_used(): a stale one maps a little less ahead */
 
 	struct names names[NAME_TABLES];
 	struct cells cells;

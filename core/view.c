@@ -268,18 +268,20 @@ view_members(const struct engine *e, uint32_t id, uint64_t *version, uint32_t me
 }
 
 uint32_t
-view_slots(const struct engine *e)
+view_used(const struct engine *e, enum view_pool pool, uint32_t *max)
 {
-	return atomic_load_explicit(&e->slots_view, memory_order_relaxed);
+	*max = pool == VIEW_SLOTS ? e->reservations.max : e->reservations.extra_max;
+	return atomic_load_explicit(&e->pools_view[pool], memory_order_relaxed);
 }
 
 void
-view_slots_memory(const struct engine *e, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES])
+view_pool_memory(const struct engine *e, enum view_pool pool, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES])
 {
 	const struct reservations *v = &e->reservations;
-	ensure(from <= to && to <= v->max);
-	ranges[0] = (struct view_range){ v->at + from, (to - from) * sizeof *v->at };
-	ranges[1] = (struct view_range){ v->lines + from, (to - from) * sizeof *v->lines };
+	uint32_t first = pool == VIEW_SLOTS ? 0 : v->max, slots = pool == VIEW_SLOTS ? to - from : 0;
+	ensure(from <= to && to <= (pool == VIEW_SLOTS ? v->max : v->extra_max));
+	ranges[0] = (struct view_range){ v->lines + first + from, (to - from) * sizeof *v->lines };
+	ranges[1] = (struct view_range){ v->at + (slots ? from : 0), slots * sizeof *v->at };
 }
 
 /* An index is worth it when nearly every page of it will be touched: eight slots in each. */

@@ -60,19 +60,21 @@ struct bytes view_location_name(const struct engine *, uint32_t id);
 bool view_members(const struct engine *, uint32_t place, uint64_t *version, uint32_t members[GROUP_MEMBERS_MAX], uint32_t *n);
 
 /*
- * Memory that reservations of slots from..to will be the first to touch, for a host that wants pages there before the engine
- * needs them. view_slots(): slots ever used.
+ * Memory that coming reservations will be the first to touch, for a host that wants pages there before the engine needs them: two pools
+ * that are used from the beginning on and over again. view_used(): places ever used, and of how many; any thread, a figure late.
  */
 struct view_range {
 	void *at;
 	size_t bytes;
 };
+enum view_pool { VIEW_SLOTS, VIEW_EXTRA_LINES, VIEW_POOLS };
 #define VIEW_RANGES 2
+uint32_t view_used(const struct engine *, enum view_pool, uint32_t *max);
+/* Of places from..to, from <= to <= max. */
+void view_pool_memory(const struct engine *, enum view_pool, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES]);
 /* The same for tables that an image is about to fill with so many cells and reservations, in the order in which it will touch them. */
 #define VIEW_TABLES 5
 void view_tables_memory(const struct engine *, uint64_t cells, uint64_t reservations, struct view_range ranges[VIEW_TABLES]);
-uint32_t view_slots(const struct engine *);
-void view_slots_memory(const struct engine *, uint32_t from, uint32_t to, struct view_range ranges[VIEW_RANGES]);
 
 /* Published at the end of each engine call: the last position, and the next deadline (ms). */
 uint64_t view_seq(const struct engine *);

@@ -236,7 +236,6 @@ ahead_start(struct host *h, struct why *why)
 {
 	h->ahead.engine = h->engine;
 	h->ahead.log = h->log;
-	h->ahead.reservations_max = h->options->limits.reservations_max;
 	h->ahead.trouble = h->trouble;
 	return host_ahead_start(&h->ahead, why);
 }

@@ -28,27 +28,29 @@ journal_ahead(struct host_ahead *a)
 }
 
 /*
- * Gives pages to the reservations that are about to come, as many as twice the largest recent growth between two looks: the first
+ * Gives pages to the places of a pool that are about to be used, as many as twice the largest recent growth between two looks: the first
  * touch of a page costs as much as deciding twenty reservations, and this thread has the time. A hint: failure changes nothing.
  */
 static void
-memory_ahead(struct host_ahead *a)
+memory_ahead(struct host_ahead *a, enum view_pool pool)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct view_range ranges[VIEW_RANGES];
-	uint32_t used = view_slots(a->engine), grew = used - a->slots_seen, most = a->reservations_max;
-	a->slots_seen = used;
-	a->slots_growth = grew > a->slots_growth - a->slots_growth / 8 ? grew : a->slots_growth - a->slots_growth / 8;
-	uint64_t ahead = a->slots_growth < SLOTS_AHEAD_MAX / 2 ? 2 * (uint64_t)a->slots_growth : SLOTS_AHEAD_MAX;
-	uint32_t to = used + ahead < most ? (uint32_t)(used + ahead) : most, from = a->slots_mapped > used ? a->slots_mapped : used;
+	uint32_t most, used = view_used(a->engine, pool, &most), grew = used - a->pools[pool].seen, faded;
+	faded = a->pools[pool].growth - a->pools[pool].growth / 8;
+	a->pools[pool].seen = used;
+	a->pools[pool].growth = grew > faded ? grew : faded;
+	uint64_t ahead = a->pools[pool].growth < PLACES_AHEAD_MAX / 2 ? 2 * (uint64_t)a->pools[pool].growth : PLACES_AHEAD_MAX;
+	uint32_t to = used + ahead < most ? (uint32_t)(used + ahead) : most, from = a->pools[pool].mapped > used ? a->pools[pool].mapped : used;
 	if (to <= from)
 		return;
-	view_slots_memory(a->engine, from, to, ranges);
+	view_pool_memory(a->engine, pool, from, to, ranges);
 	for (int i = 0; i < VIEW_RANGES; i++) {
 		uintptr_t begin = (uintptr_t)ranges[i].at / page * page;
-		madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);
+		if (ranges[i].bytes > 0)
+			madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);
 	}
-	a->slots_mapped = to;
+	a->pools[pool].mapped = to;
 }
 
 /* False: the end. */
@@ -71,7 +73,8 @@ ahead_main(void *arg)
 	struct host_ahead *a = arg;
 	do {
 		journal_ahead(a);
-		memory_ahead(a);
+		for (enum view_pool pool = 0; pool < VIEW_POOLS; pool++)
+			memory_ahead(a, pool);
 	} while (rest(a));
 	return NULL;
 }
@@ -85,7 +88,10 @@ host_ahead_start(struct host_ahead *a, struct why *why)
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	a->slots_seen = view_slots(a->engine); /* what recovery brought is no growth */
+	for (enum view_pool pool = 0; pool < VIEW_POOLS; pool++) {
+		uint32_t most;
+		a->pools[pool].seen = view_used(a->engine, pool, &most); /* what recovery brought is no growth */
+	}
 	a->prepared_ms = clock_steady_ms() - PREPARE_MS;
 	int failure = thread_start(&a->thread, "ahead", ahead_main, a);
 	a->running = failure == 0;

@@ -11,6 +11,7 @@
 #define HOLDFAST_NET_HOST_AHEAD_H
 
 #include "core/engine.h"
+#include "core/view.h"
 #include "net/host_trouble.h"
 #include "persist/log.h"
 
@@ -19,16 +20,15 @@
 
 #define AHEAD_MS        50 /* from one look to the next */
 #define PREPARE_MS      250 /* so often it asks for room when the journal has a spare, or none can be had */
-#define SLOTS_AHEAD_MAX 1000000 /* about 160 MB */
+#define PLACES_AHEAD_MAX 1000000 /* reservations: about 160 MB; lines beyond their first: 24 MB */
 
 struct host_ahead {
 	/* given */
 	struct engine *engine;
 	struct log *log;
-	uint32_t reservations_max;
 	struct trouble trouble; /* of the journal */
 	/* the thread's */
-	uint32_t slots_seen, slots_growth, slots_mapped;
+	struct { uint32_t seen, growth, mapped; } pools[VIEW_POOLS]; /* places */
 	int64_t prepared_ms;
 	bool prepare_failed;
 	/* its end */

@@ -6,7 +6,7 @@
  *
  *   DN1 everything is applied once: every source's position has no gap and is as high as what was acknowledged; on hand is the sum
  *   DN2 the backlog is delivered at 5 times the live rate or more
- *   DN3 the p99 of live events beside it is within twice that without, or within 5 ms
+ *   DN3 the p99 of live events beside it is within twice the better one without, before or after, or within 5 ms
  *
  *   holdfast-drain [BACKLOG [LIVE [SECONDS [DRAIN-RATE]]]]
  *
@@ -363,7 +363,9 @@ main(int argc, char **argv)
 	kill(b.gate.pid, SIGCONT);
 	phase_run(&b.beside, 0);
 	phase_run(&b.after, b.seconds);
-	double rate = (double)b.backlog / b.beside.took_s, alone_ms = histogram_ms(&b.before.waited, .99), beside_ms = histogram_ms(&b.beside.waited, .99);
+	double rate = (double)b.backlog / b.beside.took_s, beside_ms = histogram_ms(&b.beside.waited, .99);
+	double before_ms = histogram_ms(&b.before.waited, .99), after_ms = histogram_ms(&b.after.waited, .99);
+	double alone_ms = before_ms < after_ms ? before_ms : after_ms; /* one stall of the machine must not excuse the backlog */
 	printf("     %-28s %8s %9s %10s %10s %10s\n", "", "answered", "a second", "p50 ms", "p99 ms", "p99.9 ms");
 	phase_tell(&b.before);
 	phase_tell(&b.beside);
@@ -373,7 +375,7 @@ main(int argc, char **argv)
 	bool right = verdict(applied_once(), "DN1 every event is applied once: positions without a gap, on hand is the sum");
 	if (!times || strcmp(times, "no") != 0) {
 		right &= verdict(rate >= 5 * (double)b.live_rate, "DN2 the backlog is delivered at 5 times the live rate or more");
-		right &= verdict(beside_ms <= 2 * alone_ms || beside_ms <= 5, "DN3 live events keep their p99: within twice that without, or 5 ms");
+		right &= verdict(beside_ms <= 2 * alone_ms || beside_ms <= 5, "DN3 live events keep their p99: within twice the better one without, or 5 ms");
 	}
 	everything_down();
 	return right ? 0 : 1;

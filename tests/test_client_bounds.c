@@ -1,0 +1,261 @@
+/*
+ * test_client_bounds.c: the connection that lasts, against a scripted peer: the window and the queue, the descriptor, strangers, the
+ * watch, the blocking calls on it. What is sent again is in test_client_async.c.
+ */
+#include "tests/check.h"
+#include "tests/async_rig.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- bounds ---- */
+
+/* Answers only when four are here, and notes when there is a fifth. */
+static void
+part_four_at_a_time(struct requests *r)
+{
+	uint32_t number[4];
+	for (;;) {
+		for (int i = 0; i < 4; i++)
+			if (!request_next(r, &number[i]))
+				return;
+		if (r->used > r->end)
+			async_note("a fifth");
+		for (int i = 3; i >= 0; i--)
+			answer_text(r, number[i], "nil", "1");
+	}
+}
+
+static void
+the_window_and_the_queue_are_bounds(void)
+{
+	static const peer_part parts[] = { part_four_at_a_time, NULL };
+	struct hf_async_options options = { .window_n = 4, .queue_n = 100 };
+	struct scripted_peer p;
+	struct hf_event e;
+	async_notes_n = 0;
+	scripted_start(&p, parts);
+	struct hf *hf = async_opened(&p, &options);
+	check(hf != NULL);
+	for (int i = 0; i < 100; i++)
+		check(async_send_word(hf, "reserve", "x", HOW()) != 0);
+	check_equal(async_send_word(hf, "reserve", "x", HOW()), 0);
+	check(strstr(hf_error(hf)->message, "too many requests") != NULL);
+	for (int i = 0; i < 100; i++) {
+		check(async_await(hf, HF_ANSWER, &e));
+		check_equal(e.outcome, HF_OK);
+	}
+	check(!hf_async_next(hf, &e));
+	hf_close(hf);
+	scripted_stop(&p);
+	check_equal(async_notes_n, 0);
+}
+
+static void
+part_big_answers(struct requests *r)
+{
+	static char kilobyte[1003];
+	uint32_t number;
+	memset(kilobyte, 'x', sizeof kilobyte);
+	kilobyte[0] = kilobyte[1001] = '\'';
+	kilobyte[1002] = 0;
+	while (request_next(r, &number))
+		answer_text(r, number, "nil", kilobyte);
+}
+
+static void
+many_answers_of_a_kilobyte_arrive_whole(void)
+{
+	enum { MANY = 3000 };
+	static const peer_part parts[] = { part_big_answers, NULL };
+	struct scripted_peer p;
+	struct hf_event e;
+	scripted_start(&p, parts);
+	struct hf *hf = async_opened(&p, NULL);
+	check(hf != NULL);
+	for (int i = 0; i < MANY; i++)
+		check(async_send_word(hf, "stock", "x", HOW()) != 0);
+	for (int i = 0; i < MANY; i++) {
+		check(async_await(hf, HF_ANSWER, &e));
+		check(e.outcome == HF_OK && e.value->str.n == 1000);
+	}
+	hf_close(hf);
+	scripted_stop(&p);
+}
+
+static void
+the_descriptor_stays_and_is_readable_when_there_is_work(void)
+{
+	static const peer_part parts[] = { part_take_one, part_answer, NULL };
+	struct scripted_peer p;
+	struct hf_event e = { 0 };
+	scripted_start(&p, parts);
+	struct hf *hf = async_opened(&p, NULL);
+	check(hf != NULL);
+	int fd = hf_async_fd(hf);
+	async_send_word(hf, "reserve", "a", HOW());
+	for (int rounds = 0; e.kind != HF_ANSWER || e.outcome != HF_OK || e.number == 0; rounds++) {
+		/* A loop that knows only the descriptor and the time. */
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+		int wait_ms = hf_async_wait_ms(hf);
+		check(wait_ms <= 10000 && rounds < 1000);
+		poll(&poll_fd, 1, wait_ms);
+		hf_async_step(hf);
+		while (hf_async_next(hf, &e) && e.kind != HF_ANSWER)
+			;
+	}
+	check_equal(hf_async_fd(hf), fd);
+	check(hf_async_wait_ms(hf) == -1 || hf_async_wait_ms(hf) > 1000);
+	hf_close(hf);
+	scripted_stop(&p);
+}
+
+static void
+part_shell(struct requests *r)
+{
+	if (write(r->fd, "SSH-2.0-x\r\n", 11) == 11)
+		request_drain(r);
+}
+
+static void
+a_stranger_is_named_and_nothing_happened(void)
+{
+	static const peer_part parts[] = { part_shell, NULL };
+	struct scripted_peer p;
+	struct hf_event e;
+	scripted_start(&p, parts);
+	struct hf *hf = async_opened(&p, NULL);
+	check(hf != NULL);
+	async_send_word(hf, "policy", "a", HOW(.deadline_ms = 100));
+	check(async_await(hf, HF_DISCONNECTED, &e));
+	check(strstr(e.failure->message, "is not Holdfast") != NULL);
+	check(async_await(hf, HF_ANSWER, &e));
+	check_equal(e.outcome, HF_FAILED);
+	hf_close(hf);
+	scripted_stop(&p);
+}
+
+/* ---- watching ---- */
+
+static void
+part_watch_and_close(struct requests *r)
+{
+	uint32_t number;
+	async_note(request_text(r, &number));
+	answer_text(r, number, "nil", "{'seq': 100}");
+	notify_text(r, "'changed'", "[[101, 'A', 'L', 4, 5], [103, 'B', 'L', 0, 1]]");
+	notify_text(r, "'reached'", "[107]");
+}
+
+static void
+part_watch_gone(struct requests *r)
+{
+	uint32_t number;
+	async_note(request_text(r, &number));
+	answer_text(r, number, "['overloaded', 'busy', {'retry_after_ms': 1}]", "nil");
+	async_note(request_text(r, &number));
+	answer_text(r, number, "['gone', 'not kept', {'oldest': 500}]", "nil");
+	async_note(request_text(r, &number));
+	answer_text(r, number, "nil", "{'seq': 600}");
+	notify_text(r, "'changed'", "[[601, 'A', 'L', 4, 5]]");
+	request_drain(r);
+}
+
+static void
+a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone(void)
+{
+	static const peer_part parts[] = { part_watch_and_close, part_watch_gone, NULL };
+	struct scripted_peer p;
+	struct hf_event e;
+	async_notes_n = 0;
+	scripted_start(&p, parts);
+	struct hf *hf = async_opened(&p, NULL);
+	check(hf != NULL);
+	hf_async_watch(hf, &(struct hf_watch){ .location = "L", .since = HF_FROM_NOW, .full = true });
+	check(async_await(hf, HF_WATCHING, &e));
+	check_equal(e.seq, 100);
+	check(async_await(hf, HF_CHANGED, &e));
+	check(e.seq == 103 && e.value->array.n == 2 && hf_int(&e.value->array.items[1].array.items[3], -1) == 0);
+	check(async_await(hf, HF_REACHED, &e));
+	check_equal(e.seq, 107);
+	hf_begin(hf, "half"); /* a request is being built while the watch is asked for again */
+	hf_array(hf, 0);
+	check(async_await(hf, HF_WATCH_ENDED, &e));
+	check(strcmp(e.failure->code, "gone") == 0 && hf_int(hf_get(e.failure->detail, "oldest"), 0) == 500);
+	hf_async_watch(hf, &(struct hf_watch){ .sku = "A", .since = 555 });
+	check(async_await(hf, HF_CHANGED, &e));
+	check_equal(e.seq, 601);
+	hf_put_nil(hf);
+	check_equal(hf_send(hf), 0); /* no longer one array */
+	hf_close(hf);
+	scripted_stop(&p);
+	check_equal(async_notes_n, 4);
+	check(strcmp(async_notes[0], "watch[{\"location\"=>\"L\", \"full\"=>true}]") == 0);
+	check(strcmp(async_notes[1], "watch[{\"location\"=>\"L\", \"full\"=>true, \"since\"=>107}]") == 0);
+	check(strcmp(async_notes[2], async_notes[1]) == 0);
+	check(strcmp(async_notes[3], "watch[{\"sku\"=>\"A\", \"since\"=>555}]") == 0);
+}
+
+/* ---- the blocking calls on it ---- */
+
+static void
+blocking_calls_wait_through_a_lost_connection(void)
+{
+	static const peer_part parts[] = { part_take_one, part_close, part_answer, NULL };
+	struct scripted_peer p;
+	const struct hf_value *v;
+	uint32_t number;
+	scripted_start(&p, parts);
+	struct hf *hf = async_opened(&p, NULL);
+	check(hf != NULL);
+	check_equal(hf_reservation(hf, "r", &v), HF_OK);
+	check_equal(hf_int(v, 0), 7);
+	check_equal(hf_receive(hf, &number, &v), HF_FAILED);
+	hf_async_watch(hf, &(struct hf_watch){ .since = HF_FROM_NOW });
+	check_equal(hf_reservation(hf, "r", &v), HF_FAILED);
+	check(strstr(hf_error(hf)->message, "watches") != NULL);
+	hf_close(hf);
+	scripted_stop(&p);
+}
+
+static void
+what_cannot_be_opened_says_why(void)
+{
+	struct hf_failure failure;
+	check(hf_async_open("no.such.host.invalid", 1, NULL, &failure) == NULL);
+	check(strstr(failure.message, "no address for 'no.such.host.invalid'") != NULL);
+}
+
+/* Both headers as a C++ program sees them. */
+static void
+the_headers_compile_as_cplusplus(void)
+{
+	if (system("command -v g++ >/dev/null") != 0) {
+		printf("     no g++ here: passed over\n");
+		return;
+	}
+	int got = system("printf '#include <holdfast/async.h>\\n"
+	    "bool f(hf *h) { hf_async_how how{}; hf_watch w{}; hf_event e; w.since = HF_FROM_NOW;\\n"
+	    "hf_async_watch(h, &w); hf_build_position(h, \"s\"); hf_async_send(h, &how); hf_async_wait(h, -1);\\n"
+	    "return hf_async_next(h, &e) && e.kind == HF_ANSWER && e.outcome == HF_OK; }\\n'"
+	    " | g++ -Wall -Wextra -Werror -std=c++17 -fsyntax-only -Iinclude -x c++ -");
+	check(WIFEXITED(got) && WEXITSTATUS(got) == 0);
+}
+
+static const struct check tests[] = {
+	CHECK(the_window_and_the_queue_are_bounds),
+	CHECK(many_answers_of_a_kilobyte_arrive_whole),
+	CHECK(the_descriptor_stays_and_is_readable_when_there_is_work),
+	CHECK(a_stranger_is_named_and_nothing_happened),
+	CHECK(a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone),
+	CHECK(blocking_calls_wait_through_a_lost_connection),
+	CHECK(what_cannot_be_opened_says_why),
+	CHECK(the_headers_compile_as_cplusplus),
+};
+
+int
+main(int argc, char **argv)
+{
+	return check_run(argv[0], tests, sizeof tests / sizeof *tests, argc, argv);
+}

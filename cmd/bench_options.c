@@ -1,11 +1,8 @@
 /* bench_options.c: the two tables and the way into them. The contract is in bench_options.h. */
 #include "cmd/bench_options.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
-
-#define OPTIONS_MAX 20
 
 const struct bench_command bench_commands[] = {
 	{ "list", NULL, BENCH_LIST, "the scenarios that are shipped" },
@@ -21,7 +18,7 @@ const struct bench_command bench_commands[] = {
 enum { OPTION_SET, OPTION_RUNS, OPTION_JSON, OPTION_PAGE, OPTION_SERVER, OPTION_EVENTS, OPTION_P99, OPTION_SPEED, OPTION_STOCK, OPTION_QUIET,
 	OPTION_HELP, OPTION_VERSION };
 
-const struct bench_option bench_option_rows[] = {
+const struct option_row bench_option_rows[] = {
 	[OPTION_SET] = { "set", "NAME=VALUE", NULL, "change a key of the scenario (repeatable)" },
 	[OPTION_RUNS] = { "runs", "N", NULL, "the same as --set runs=N" },
 	[OPTION_JSON] = { "json", "FILE", NULL, "write the whole report there" },
@@ -54,8 +51,9 @@ figure(const char *text, double *v)
 }
 
 static int
-option_set(struct bench_options *o, int which, const char *value, struct why *why)
+option_set(void *to_fill, int which, const char *value, struct why *why)
 {
+	struct bench_options *o = to_fill;
 	double *const to = which == OPTION_P99 ? &o->p99_ms : which == OPTION_SPEED ? &o->speed : &o->stock;
 	switch (which) {
 	case OPTION_SET:
@@ -102,29 +100,16 @@ command_set(struct bench_options *o, int n, char **words, struct why *why)
 	return -1;
 }
 
+static const struct option_table options = { bench_option_rows, sizeof *bench_option_rows, option_set };
+
 int
 bench_options_read(struct bench_options *o, int argc, char **argv, struct why *why)
 {
-	struct option table[OPTIONS_MAX] = { { 0 } };
-	int n = 0, got;
 	*o = (struct bench_options){ .command = BENCH_LIST };
-	for (const struct bench_option *row = bench_option_rows; row->name; row++, n++) {
-		ensure(n < OPTIONS_MAX - 1);
-		table[n] = (struct option){ row->name, row->arg ? required_argument : no_argument, NULL, n + 1 };
-		if (row->otherwise && option_set(o, n, row->otherwise, why) < 0)
-			return -1;
-	}
-	opterr = 0;
-	while ((got = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		if (got == '?' || got == ':') {
-			snprintf(why->text, sizeof why->text, got == ':' ? "%.200s needs a value" : "there is no option %.200s; --help lists them",
-			    argv[optind - 1]);
-			return -1;
-		}
-		if (option_set(o, got - 1, optarg, why) < 0)
-			return -1;
-	}
-	return o->help || o->version ? 0 : command_set(o, argc - optind, argv + optind, why);
+	int words = options_read(&options, o, argc, argv, why);
+	if (words < 0)
+		return -1;
+	return o->help || o->version ? 0 : command_set(o, argc - words, argv + words, why);
 }
 
 void
@@ -137,10 +122,6 @@ bench_options_help(FILE *out)
 		fprintf(out, "  %-20s %s\n", left, c->help);
 	}
 	fputs("\n", out);
-	for (const struct bench_option *row = bench_option_rows; row->name; row++) {
-		snprintf(left, sizeof left, "--%s%s%s", row->name, row->arg ? " " : "", row->arg ? row->arg : "");
-		fprintf(out, "  %-20s %s%s%s%s\n", left, row->help, row->otherwise ? " (" : "", row->otherwise ? row->otherwise : "",
-		    row->otherwise ? ")" : "");
-	}
+	options_help(&options, 20, out);
 	fprintf(out, "\n%s", bench_options_more);
 }

@@ -5,9 +5,7 @@
 #ifndef HOLDFAST_CMD_BENCH_OPTIONS_H
 #define HOLDFAST_CMD_BENCH_OPTIONS_H
 
-#include "core/base.h"
-
-#include <stdio.h>
+#include "cmd/options.h"
 
 #define BENCH_VERSION "holdfast-bench 0.1"
 #define BENCH_SETS_MAX 64
@@ -30,14 +28,9 @@ struct bench_command {
 	enum bench_command_kind kind;
 	const char *help;
 };
-struct bench_option {
-	const char *name, *arg; /* as in --name ARG; arg NULL: a flag */
-	const char *otherwise; /* the default as one would type it; NULL: none */
-	const char *help;
-};
 /* Each ends with a row whose name is NULL. */
 extern const struct bench_command bench_commands[];
-extern const struct bench_option bench_option_rows[];
+extern const struct option_row bench_option_rows[];
 extern const char bench_options_about[], bench_options_more[];
 
 /* 0; -1: why. The texts borrow from argv. */

@@ -2,15 +2,13 @@
 #include "cmd/gate_options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 
-#define OPTIONS_MAX 40
 #define AT(field) offsetof(struct gate_options, field)
-#define TEXT(name, arg, field, otherwise, help) { name, arg, GATE_OPTION_TEXT, AT(field), 0, 0, otherwise, help }
-#define NUMBER(name, arg, field, low, high, otherwise, help) { name, arg, GATE_OPTION_NUMBER, AT(field), low, high, otherwise, help }
-#define SIZE(name, arg, field, low, high, otherwise, help) { name, arg, GATE_OPTION_SIZE, AT(field), low, high, otherwise, help }
-#define FLAG(name, field, help) { name, NULL, GATE_OPTION_FLAG, AT(field), 0, 0, NULL, help }
+#define TEXT(name, arg, field, otherwise, help) { { name, arg, otherwise, help }, GATE_OPTION_TEXT, AT(field), 0, 0 }
+#define NUMBER(name, arg, field, low, high, otherwise, help) { { name, arg, otherwise, help }, GATE_OPTION_NUMBER, AT(field), low, high }
+#define SIZE(name, arg, field, low, high, otherwise, help) { { name, arg, otherwise, help }, GATE_OPTION_SIZE, AT(field), low, high }
+#define FLAG(name, field, help) { { name, NULL, NULL, help }, GATE_OPTION_FLAG, AT(field), 0, 0 }
 
 /* Told from what a person typed by where they stand. */
 static const char events_default[] = "127.0.0.1:7401", push_default[] = "127.0.0.1:7402", feed_default[] = "127.0.0.1:7403";
@@ -30,7 +28,7 @@ const struct gate_option gate_option_rows[] = {
 	FLAG("no-guardian", no_guardian, "one process for all its doors: somebody else starts it again when it dies"),
 	FLAG("help", help, "this page"),
 	FLAG("version", version, "the version"),
-	{ NULL, NULL, GATE_OPTION_FLAG, 0, 0, 0, NULL, NULL },
+	{ { NULL, NULL, NULL, NULL }, GATE_OPTION_FLAG, 0, 0, 0 },
 };
 
 const char gate_options_about[] = "takes stock events over nanomsg, posts them to holdfastd, answers when they are durable";
@@ -55,9 +53,10 @@ size_scale(long long n, char **end)
 }
 
 static int
-option_set(struct gate_options *o, const struct gate_option *row, const char *value, struct why *why)
+option_set(void *to_fill, int which, const char *value, struct why *why)
 {
-	uint8_t *at = (uint8_t *)o + row->offset;
+	const struct gate_option *row = &gate_option_rows[which];
+	uint8_t *at = (uint8_t *)to_fill + row->offset;
 	char *end;
 	switch (row->kind) {
 	case GATE_OPTION_FLAG:
@@ -75,7 +74,7 @@ option_set(struct gate_options *o, const struct gate_option *row, const char *va
 	if (row->kind == GATE_OPTION_SIZE)
 		n = size_scale(n, &end);
 	if (end == value || *end || errno || n < row->low || n > row->high) {
-		snprintf(why->text, sizeof why->text, "--%s: '%s' is no %s from %lld to %lld", row->name, value,
+		snprintf(why->text, sizeof why->text, "--%s: '%s' is no %s from %lld to %lld", row->option.name, value,
 		    row->kind == GATE_OPTION_SIZE ? "size (K, M, G)" : "number", (long long)row->low, (long long)row->high);
 		return -1;
 	}
@@ -100,30 +99,17 @@ doors_settle(struct gate_options *o, struct why *why)
 	return -1;
 }
 
+static const struct option_table options = { gate_option_rows, sizeof *gate_option_rows, option_set };
+
 int
 gate_options_read(struct gate_options *o, int argc, char **argv, struct why *why)
 {
-	struct option table[OPTIONS_MAX] = { { 0 } };
-	int n = 0, got;
 	*o = (struct gate_options){ .port_fd = -1, .life_fd = -1 };
-	for (const struct gate_option *row = gate_option_rows; row->name; row++, n++) {
-		ensure(n < OPTIONS_MAX - 1);
-		table[n] = (struct option){ row->name, row->arg ? required_argument : no_argument, NULL, n + 1 };
-		if (row->otherwise && option_set(o, row, row->otherwise, why) < 0)
-			return -1;
-	}
-	opterr = 0;
-	while ((got = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		if (got == '?' || got == ':') {
-			snprintf(why->text, sizeof why->text, got == ':' ? "%.200s needs a value" : "there is no option %.200s; --help lists them",
-			    argv[optind - 1]);
-			return -1;
-		}
-		if (option_set(o, &gate_option_rows[got - 1], optarg, why) < 0)
-			return -1;
-	}
-	if (optind < argc) {
-		snprintf(why->text, sizeof why->text, "'%.200s' is no option; --help lists them", argv[optind]);
+	int words = options_read(&options, o, argc, argv, why);
+	if (words < 0)
+		return -1;
+	if (words < argc) {
+		snprintf(why->text, sizeof why->text, "'%.200s' is no option; --help lists them", argv[words]);
 		return -1;
 	}
 	return doors_settle(o, why);
@@ -133,11 +119,6 @@ void
 gate_options_help(FILE *out)
 {
 	fprintf(out, "%s: %s\n\nusage: holdfast-gate [--server HOST:PORT] [--events HOST:PORT] [OPTIONS]\n\n", GATE_VERSION, gate_options_about);
-	for (const struct gate_option *row = gate_option_rows; row->name; row++) {
-		char left[64];
-		snprintf(left, sizeof left, "--%s%s%s", row->name, row->arg ? " " : "", row->arg ? row->arg : "");
-		fprintf(out, "  %-22s %s%s%s%s\n", left, row->help, row->otherwise ? " (" : "", row->otherwise ? row->otherwise : "",
-		    row->otherwise ? ")" : "");
-	}
+	options_help(&options, 22, out);
 	fprintf(out, "\n%s", gate_options_more);
 }

@@ -5,9 +5,7 @@
 #ifndef HOLDFAST_CMD_GATE_OPTIONS_H
 #define HOLDFAST_CMD_GATE_OPTIONS_H
 
-#include "core/base.h"
-
-#include <stdio.h>
+#include "cmd/options.h"
 
 #define GATE_VERSION "holdfast-gate 0.1"
 
@@ -29,15 +27,13 @@ enum gate_option_kind {
 };
 
 struct gate_option {
-	const char *name, *arg; /* as in --name ARG; arg NULL: a flag */
+	struct option_row option;
 	enum gate_option_kind kind;
 	size_t offset; /* in struct gate_options */
 	int64_t low, high; /* of a number or size */
-	const char *otherwise; /* the default as one would type it; NULL: none */
-	const char *help;
 };
 
-/* Ends with a row whose name is NULL. */
+/* Ends with a row without a name. */
 extern const struct gate_option gate_option_rows[];
 /* What stands below the options, on the page of --help and in the manual. */
 extern const char gate_options_about[], gate_options_more[];

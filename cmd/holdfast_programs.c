@@ -13,11 +13,11 @@ static struct cli_option server_options[PROGRAM_OPTIONS_MAX + 1], gate_options[P
 static char server_help[PROGRAM_OPTIONS_MAX][HELP_BYTES], gate_help[PROGRAM_OPTIONS_MAX][HELP_BYTES], bench_help[PROGRAM_OPTIONS_MAX][HELP_BYTES];
 
 static void
-fill(struct cli_option *o, char help[HELP_BYTES], const char *name, const char *arg, const char *text, const char *otherwise)
+fill(struct cli_option *o, char help[HELP_BYTES], const struct option_row *row)
 {
-	bool has = otherwise && *otherwise;
-	snprintf(help, HELP_BYTES, "%s%s%s%s", text, has ? " (" : "", has ? otherwise : "", has ? ")" : "");
-	*o = (struct cli_option){ name, arg, help };
+	bool has = row->otherwise && *row->otherwise;
+	snprintf(help, HELP_BYTES, "%s%s%s%s", row->help, has ? " (" : "", has ? row->otherwise : "", has ? ")" : "");
+	*o = (struct cli_option){ row->name, row->arg, help };
 }
 
 /* The commands of holdfast-bench, and what its --help says below the options. */
@@ -41,17 +41,15 @@ programs(const struct cli *cli)
 	static char bench_words[256];
 	struct config_flag f;
 	for (unsigned i = 0; i < PROGRAM_OPTIONS_MAX && config_flag(i, &f); i++)
-		fill(&server_options[i], server_help[i], f.name, f.value_name, f.help, f.otherwise);
-	for (unsigned i = 0; i < PROGRAM_OPTIONS_MAX && gate_option_rows[i].name; i++)
-		fill(&gate_options[i], gate_help[i], gate_option_rows[i].name, gate_option_rows[i].arg, gate_option_rows[i].help,
-		    gate_option_rows[i].otherwise);
+		fill(&server_options[i], server_help[i], &(struct option_row){ f.name, f.value_name, f.otherwise, f.help });
+	for (unsigned i = 0; i < PROGRAM_OPTIONS_MAX && gate_option_rows[i].option.name; i++)
+		fill(&gate_options[i], gate_help[i], &gate_option_rows[i].option);
 	all[0] = (struct program){ "holdfast", "asks and operates a Holdfast server", "[options] SUBCOMMAND ...", 1, NULL, cli->globals, NULL };
 	all[1] = (struct program){ "holdfastd", config_about, "[--data DIR] [--listen HOST:PORT] [options]", 8, config_more, server_options, NULL };
 	all[2] = (struct program){ "holdfast-gate", gate_options_about, "[--server HOST:PORT] [--events HOST:PORT] [options]", 8,
 		gate_options_more, gate_options, NULL };
 	for (unsigned i = 0; i < PROGRAM_OPTIONS_MAX && bench_option_rows[i].name; i++)
-		fill(&bench_options[i], bench_help[i], bench_option_rows[i].name, bench_option_rows[i].arg, bench_option_rows[i].help,
-		    bench_option_rows[i].otherwise);
+		fill(&bench_options[i], bench_help[i], &bench_option_rows[i]);
 	all[3] = (struct program){ "holdfast-bench", bench_options_about, "COMMAND [options]", 1, bench_more(bench_words), bench_options, bench_words };
 	return all;
 }

@@ -160,11 +160,14 @@ a_long_post_is_handled_in_slices_and_counted_once(void)
 
 /* ---- memory ---- */
 
-/* 40 readers that read nothing want 20 MiB where 4 MiB may be held: some are closed, the good one never, and what is held is bounded. */
+/*
+ * 40 readers that read nothing want 20 MiB and more where 4 MiB may be held: some are closed, the good one never, and what is held is
+ * bounded: by memory-max at a round's end, within a round by that and what the round adds (net/DESIGN.md; `status` looks from within).
+ */
 static void
 the_greediest_are_closed_when_memory_ends(void)
 {
-	enum { LAZY = 40, ASKS = 12 };
+	enum { LAZY = 40, ASKS = 12, ROUND_ADDS = 10 << 20 };
 	static struct peer lazy[LAZY];
 	struct peer good;
 	check(begin("1", "4M"));
@@ -180,7 +183,7 @@ the_greediest_are_closed_when_memory_ends(void)
 			peer_write(&lazy[i], "[0,%d,'scan',[{'limit':1000}]]", k);
 		peer_flush(&lazy[i]); /* may be closed already */
 		check(wire_like(peer_ask(&good, "[0,3,'ats',[[['S00001','L']]]]"), "[1, 3, nil, [*, [10]]]"));
-		check(figure(&good, "memory_held") <= 4 << 20);
+		check(figure(&good, "memory_held") <= (4 << 20) + ROUND_ADDS);
 	}
 	for (int i = 0; i < 2000 && figure(&good, "memory_closed") == 0; i++)
 		usleep(1000);

@@ -40,6 +40,7 @@ struct disk_faults {
 	_Atomic int last; /* enum fault_call of the last one that fired */
 	uint64_t fail_at; /* from 1 */
 	bool stuck; /* all later ones fail, too */
+	bool appends; /* only writes and syncs are counted: who follows a file behind its writer opens and reads it when it likes */
 	enum fault_way way;
 	int stall_ms;
 	char only[64];
@@ -108,6 +109,8 @@ static int
 fault_decide(enum fault_call call, const char *path)
 {
 	if (!faults || !atomic_load(&faults->armed) || !strstr(path, faults->only))
+		return 0;
+	if (faults->appends && call != CALL_WRITE && call != CALL_SYNC)
 		return 0;
 	/* These two ways are of one call only; another one is not counted, so that every number is a fault. */
 	if ((faults->way == FAULT_FORGET || faults->way == FAULT_STALL) && call != CALL_SYNC)

@@ -243,7 +243,7 @@ all_is_there(uint64_t acknowledged, uint64_t sent)
 	return good && tell(code == 0, "its end", code, 0);
 }
 
-/* The spare that is made behind its back is there: from here on only appends touch the journal. */
+/* The spare that is made behind its back is there: from here on only appends write to the journal; the checkpointer reads it. */
 static bool
 spare_is_made(void)
 {
@@ -262,6 +262,7 @@ append_with(uint64_t k, enum fault_way way, bool stuck, bool *reached)
 	bool over = false;
 	place_new();
 	bool good = tell(server_up() && spare_is_made(), "the start", 0, 0);
+	faults->appends = true;
 	faults_arm("journal-", k, way, stuck);
 	for (; good && !over && sent < COMMANDS; over = atomic_load(&faults->fired) > 0 && way != FAULT_STALL) {
 		enum hf_outcome got = receipt(++sent);
@@ -270,6 +271,7 @@ append_with(uint64_t k, enum fault_way way, bool stuck, bool *reached)
 		good = good && tell(got == HF_OK || atomic_load(&faults->fired) > 0, "unknown without a fault", 0, 0);
 	}
 	*reached = faults_disarm();
+	faults->appends = false;
 	/* A journal that failed takes nothing more (L4), and the server ends by itself. */
 	if (good && *reached && way != FAULT_STALL)
 		good = tell(receipt(COMMANDS) != HF_OK, "it acknowledges after a failure", 0, 0);

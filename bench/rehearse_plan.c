@@ -1,5 +1,6 @@
 /* rehearse_plan.c: a plan from a scenario. The contract is in rehearse_plan.h. */
 #include "bench/rehearse_plan.h"
+#include "bench/popularity.h"
 #include "bench/rehearse_curve.h"
 
 #include <math.h>
@@ -32,20 +33,6 @@ plan_grow(void *array, uint32_t used, uint32_t *room, size_t item_bytes)
 	return more;
 }
 
-static uint32_t
-pick(const double *below, uint32_t n, double x)
-{
-	uint32_t low = 0, high = n - 1;
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-		if (below[middle] > x)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
 /* Which of the shares: 1 for the first. */
 static uint32_t
 pick_share(const struct shares *s, double x)
@@ -58,22 +45,6 @@ pick_share(const struct shares *s, double x)
 	for (i = 0; i < s->n - 1 && x >= s->at[i]; i++)
 		x -= s->at[i];
 	return i + 1;
-}
-
-static void
-cumulate(double *below, uint32_t n, double exponent)
-{
-	double sum = 0;
-	for (uint32_t i = 0; i < n; i++)
-		below[i] = sum += pow(i + 1, -exponent);
-	for (uint32_t i = 0; i < n; i++)
-		below[i] /= sum;
-}
-
-static double
-share_of(const double *below, uint32_t i)
-{
-	return below[i] - (i ? below[i - 1] : 0);
 }
 
 /* SKUs on offer are the popular ones (the first), and get hot_share more. */
@@ -107,7 +78,7 @@ make_cells(struct maker *m)
 	double units = (double)m->scenario->units, all = units * skus * p->locations_n, sum = 0;
 	for (uint32_t l = 0, cell = 0; l < p->locations_n; l++)
 		for (uint32_t s = 0; s < skus; s++, cell++) {
-			double share = share_of(m->sku_below, s) * share_of(m->location_below, l);
+			double share = popularity_share(m->sku_below, s) * popularity_share(m->location_below, l);
 			p->cells[cell] = (struct plan_cell){ s, l, (int64_t)(m->scenario->by_demand ? ceil(all * share) : units) };
 			p->cells_below[cell] = sum += share;
 		}
@@ -117,11 +88,11 @@ static int
 make_basket(struct maker *m, struct shopper *s)
 {
 	struct plan *p = m->plan;
-	uint32_t location = pick(m->location_below, p->locations_n, random_next(&m->random));
+	uint32_t location = popularity_pick(m->location_below, p->locations_n, random_next(&m->random));
 	s->line = p->lines_n;
 	s->lines_n = (uint8_t)pick_share(&m->scenario->basket, random_next(&m->random));
 	for (uint32_t i = 0; i < s->lines_n; i++) {
-		uint32_t sku = pick(m->sku_below, (uint32_t)m->scenario->skus, random_next(&m->random));
+		uint32_t sku = popularity_pick(m->sku_below, (uint32_t)m->scenario->skus, random_next(&m->random));
 		p->lines = plan_grow(p->lines, p->lines_n, &m->lines_room, sizeof *p->lines);
 		if (!p->lines)
 			return -1;
@@ -162,7 +133,7 @@ add_message(struct maker *m, struct till_message *message)
 		p->events = plan_grow(p->events, p->events_n, &m->events_room, sizeof *p->events);
 		if (!p->events)
 			return -1;
-		uint32_t sku = pick(m->sku_below, (uint32_t)m->scenario->skus, random_next(&m->random));
+		uint32_t sku = popularity_pick(m->sku_below, (uint32_t)m->scenario->skus, random_next(&m->random));
 		p->events[p->events_n++] = (struct till_event){ .cell = message->till % p->locations_n * (uint32_t)m->scenario->skus + sku,
 			.qty = (int32_t)pick_share(&m->scenario->quantity, random_next(&m->random)), .n = ++p->till_last[message->till],
 			.kind = random_next(&m->random) < m->scenario->returns ? TILL_RETURN : TILL_SALE };
@@ -264,9 +235,9 @@ plan_make(struct plan *p, const struct scenario *s, uint64_t seed, const char *s
 	bool good = p->skus && p->locations && p->cells && p->cells_below && m.sku_below && m.location_below;
 	if (good) {
 		name_all(p);
-		cumulate(m.sku_below, skus, s->zipf);
+		popularity_make(m.sku_below, skus, s->zipf);
 		make_hot(&m);
-		cumulate(m.location_below, p->locations_n, s->location_zipf);
+		popularity_make(m.location_below, p->locations_n, s->location_zipf);
 		make_cells(&m);
 		good = make_shoppers(&m) == 0 && make_tills(&m) == 0;
 	}
@@ -293,7 +264,7 @@ uint32_t
 plan_look(const struct plan *p, uint64_t *random)
 {
 	double x = random_next(random);
-	return p->cells_below ? pick(p->cells_below, p->cells_n - 1, x) : (uint32_t)(x * (p->cells_n - 1));
+	return p->cells_below ? popularity_pick(p->cells_below, p->cells_n - 1, x) : (uint32_t)(x * (p->cells_n - 1));
 }
 
 uint32_t

@@ -7,6 +7,7 @@
  *
  * The rates are far above theirs: a whole day is played in half a minute.
  */
+#include "bench/popularity.h"
 #include "bench/retail_day.h"
 
 #include <math.h>
@@ -79,36 +80,12 @@ day_fate(double random)
 }
 
 static uint32_t
-pick(const double *below, uint32_t n, double x)
-{
-	uint32_t low = 0, high = n - 1;
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-		if (below[middle] > x)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-static uint32_t
 pick_share(const double *share, uint32_t n, double x)
 {
 	uint32_t i = 0;
 	while (i < n - 1 && x >= share[i])
 		x -= share[i++];
 	return i;
-}
-
-static void
-cumulate(double *below, uint32_t n, double exponent)
-{
-	double sum = 0;
-	for (uint32_t i = 0; i < n; i++)
-		below[i] = sum += pow(i + 1, -exponent);
-	for (uint32_t i = 0; i < n; i++)
-		below[i] /= sum;
 }
 
 static double
@@ -122,13 +99,13 @@ pick_due(struct maker *m)
 static uint32_t
 pick_sku(struct maker *m)
 {
-	return pick(m->sku_below, SKUS, day_random(&m->random));
+	return popularity_pick(m->sku_below, SKUS, day_random(&m->random));
 }
 
 static uint32_t
 pick_store(struct maker *m)
 {
-	return pick(m->store_below, STORES, day_random(&m->random));
+	return popularity_pick(m->store_below, STORES, day_random(&m->random));
 }
 
 static int32_t
@@ -176,8 +153,8 @@ make_openings(struct maker *m, double units)
 {
 	for (uint32_t sku = 0; sku < SKUS; sku++)
 		for (uint32_t store = 0; store < STORES; store++) {
-			double of_sku = m->sku_below[sku] - (sku ? m->sku_below[sku - 1] : 0);
-			double of_store = m->store_below[store] - (store ? m->store_below[store - 1] : 0);
+			double of_sku = popularity_share(m->sku_below, sku);
+			double of_store = popularity_share(m->store_below, store);
 			double days = SHORTEST_TIME + (LONGEST_TIME - SHORTEST_TIME) * day_random(&m->random);
 			add_fact(m, FACT_RECEIPT, store, sku, (int32_t)ceil(units * of_sku * of_store * days) + 1, 0);
 		}
@@ -260,8 +237,8 @@ day_make(struct day *d, uint64_t seed, double scale)
 	m = (struct maker){ .day = d, .random = seed };
 	*d = (struct day){ .what = "generated", .by_clock = true };
 	name_all(d);
-	cumulate(m.sku_below, SKUS, ZIPF_EXPONENT);
-	cumulate(m.store_below, STORES, .3);
+	popularity_make(m.sku_below, SKUS, ZIPF_EXPONENT);
+	popularity_make(m.store_below, STORES, .3);
 	make_openings(&m, (TILL_LINES + BASKETS * 3.14 * .6) * 1.84 * scale);
 	make_facts(&m, scale);
 	make_baskets(&m, scale);

@@ -44,6 +44,13 @@ scale_say(const char *format, ...)
 	fputc('\n', stderr);
 }
 
+bool
+scale_verdict(bool holds, const char *what)
+{
+	printf("- %s %s\n", holds ? "ok" : "**FAIL**", what);
+	return holds;
+}
+
 FILE *
 scale_figures(const char *name)
 {

@@ -29,6 +29,7 @@ _Noreturn void scale_die(const char *format, ...) __attribute__((format(printf, 
 void scale_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* progress, to stderr */
 extern const char *scale_out; /* folder for figures to plot */
 FILE *scale_figures(const char *name); /* opens scale_out/name to write */
+bool scale_verdict(bool holds, const char *what); /* prints it as a line of the page; holds */
 
 /* Writes digits, hex or decimal, without a terminator. */
 static inline void

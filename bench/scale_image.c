@@ -143,13 +143,6 @@ lag_tell(double rate, double seconds)
 	return second_s <= 1.5 * first_s + 1;
 }
 
-static bool
-verdict(bool holds, const char *what)
-{
-	printf("- %s %s\n", holds ? "ok" : "**FAIL**", what);
-	return holds;
-}
-
 /* Both servers stand on the same folder, in turn. */
 static void
 round_run(uint32_t round, double rate, double seconds)
@@ -193,9 +186,9 @@ scale_image(int argc, char **argv)
 	double without_ms = median(runs[HALF][0], rounds, .99), with_ms = median(runs[HALF][1], rounds, .99);
 	char text[160];
 	snprintf(text, sizeof text, "half load: the p99 beside the image's writing is within twice that without (%.2f times)", with_ms / without_ms);
-	bool right = verdict(with_ms <= P99_TIMES * without_ms, text);
-	right &= verdict(median(runs[HALF][1], rounds, .999) <= P999_MS, "half load: the p99.9 beside it is at most 10 ms");
-	right &= verdict(refused == 0, "every hold was granted");
-	right &= verdict(keeps_up, "highest sustained rate: the image's lag does not go on growing");
+	bool right = scale_verdict(with_ms <= P99_TIMES * without_ms, text);
+	right &= scale_verdict(median(runs[HALF][1], rounds, .999) <= P999_MS, "half load: the p99.9 beside it is at most 10 ms");
+	right &= scale_verdict(refused == 0, "every hold was granted");
+	right &= scale_verdict(keeps_up, "highest sustained rate: the image's lag does not go on growing");
 	return right ? 0 : 1;
 }

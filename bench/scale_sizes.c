@@ -200,13 +200,6 @@ figures_write(const struct size *z, uint32_t n)
 }
 
 static bool
-verdict(bool holds, const char *what)
-{
-	printf("- %s %s\n", holds ? "ok" : "**FAIL**", what);
-	return holds;
-}
-
-static bool
 judge(const struct size *z, uint32_t n)
 {
 	bool right = true, refused = false;
@@ -216,13 +209,13 @@ judge(const struct size *z, uint32_t n)
 		if (z[i].cells < JUDGED_CELLS)
 			continue;
 		snprintf(text, sizeof text, "%'" PRIu64 " cells: at most %.0f bytes a cell and %.0f an open one-line hold, resident", z[i].cells, CELL_BYTES, HOLD_BYTES);
-		right &= verdict(per(z[i].filled, z[i].empty, z[i].cells) <= CELL_BYTES && per(z[i].held, z[i].filled, HOLDS) <= HOLD_BYTES, text);
+		right &= scale_verdict(per(z[i].filled, z[i].empty, z[i].cells) <= CELL_BYTES && per(z[i].held, z[i].filled, HOLDS) <= HOLD_BYTES, text);
 		if (z[i].cells == JUDGED_CELLS)
-			right &= verdict(z[i].ready_warm_ms <= READY_MS, "10,000,000 cells and 1,000,000 holds: ready within 5 s");
+			right &= scale_verdict(z[i].ready_warm_ms <= READY_MS, "10,000,000 cells and 1,000,000 holds: ready within 5 s");
 	}
 	if (n > 1)
-		right &= verdict(z[n - 1].rate * 2 >= z[0].rate, "from the least to the greatest size the rate falls by less than half");
-	return verdict(!refused, "every hold was granted") && right;
+		right &= scale_verdict(z[n - 1].rate * 2 >= z[0].rate, "from the least to the greatest size the rate falls by less than half");
+	return scale_verdict(!refused, "every hold was granted") && right;
 }
 
 int

@@ -93,13 +93,6 @@ table(double window_s)
 }
 
 static bool
-verdict(bool holds, const char *what)
-{
-	printf("- %s %s\n", holds ? "ok" : "**FAIL**", what);
-	return holds;
-}
-
-static bool
 judge(const struct flow_figures *whole, double rate, double window_s, uint64_t missing)
 {
 	uint64_t memory = 0, files = 0, answers = 0, refused = whole->refused;
@@ -110,11 +103,11 @@ judge(const struct flow_figures *whole, double rate, double window_s, uint64_t m
 		refused += windows[i].figures.refused;
 	}
 	double first_ms = edge_p99_ms(0), last_ms = edge_p99_ms(WINDOWS - EDGE), first_s = edge_lag_s(0), last_s = edge_lag_s(WINDOWS - EDGE);
-	bool right = verdict((double)memory <= (double)windows[0].anon_bytes * 1.05 + (32 << 20), "SK1 memory does not grow");
-	right &= verdict((double)files <= (double)windows[0].files_bytes * 1.1 + (256 << 20), "SK2 files do not grow");
-	right &= verdict(last_ms <= 2 * first_ms || last_ms <= 10, "SK3 latency does not grow");
-	right &= verdict(last_s <= 1.5 * first_s + 5, "SK4 the image keeps up with the journal");
-	right &= verdict(missing == 0 && refused == 0 && (double)answers >= .98 * rate * window_s * WINDOWS,
+	bool right = scale_verdict((double)memory <= (double)windows[0].anon_bytes * 1.05 + (32 << 20), "SK1 memory does not grow");
+	right &= scale_verdict((double)files <= (double)windows[0].files_bytes * 1.1 + (256 << 20), "SK2 files do not grow");
+	right &= scale_verdict(last_ms <= 2 * first_ms || last_ms <= 10, "SK3 latency does not grow");
+	right &= scale_verdict(last_s <= 1.5 * first_s + 5, "SK4 the image keeps up with the journal");
+	right &= scale_verdict(missing == 0 && refused == 0 && (double)answers >= .98 * rate * window_s * WINDOWS,
 	    "SK5 every command was answered and none refused, at the rate that was planned");
 	if (refused || missing)
 		printf("  (%" PRIu64 " refused, %" PRIu64 " never answered)\n", refused, missing);

@@ -134,21 +134,17 @@ cli_json(const char *path)
 	return cli_json_of(cli_out, path);
 }
 
-bool
-cli_begin(void)
+int
+cli_run(const struct check *tests, size_t n, int argc, char **argv)
 {
 	static const char *const words[] = { "--loops", "1", "--image-age-ms", "200ms", NULL };
 	struct why why;
+	int failed = 1;
 	spawn_program("holdfast", cli_program, sizeof cli_program);
 	if (server_init(&cli_server, &why) == 0 && server_start(&cli_server, words, &why) == 0)
-		return true;
-	printf("%s\n0 passed, 1 failed\n", why.text);
-	cli_end();
-	return false;
-}
-
-void
-cli_end(void)
-{
+		failed = check_run(argv[0], tests, n, argc, argv);
+	else
+		printf("%s\n0 passed, 1 failed\n", why.text);
 	server_remove(&cli_server);
+	return failed;
 }

@@ -5,6 +5,7 @@
 #ifndef HOLDFAST_TESTS_CLI_H
 #define HOLDFAST_TESTS_CLI_H
 
+#include "tests/check.h"
 #include "tests/spawn.h"
 
 #define CLI_BYTES (1 << 18)
@@ -12,10 +13,8 @@
 extern struct server cli_server;
 extern char cli_program[512], cli_out[CLI_BYTES], cli_err[CLI_BYTES];
 
-/* Starts the server; false: said why, with the closing line of a test program. */
-bool cli_begin(void);
-/* Ends it and removes its folder. */
-void cli_end(void);
+/* A test program's main: starts the server, runs the tests, which share it (names keep them apart, and the last one may stop it), removes it. */
+int cli_run(const struct check *tests, size_t n, int argc, char **argv);
 
 /* Runs holdfast with these words of a shell; fills cli_out and cli_err. Its exit code. */
 int cli(const char *format, ...) __attribute__((format(printf, 1, 2)));

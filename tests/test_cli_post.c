@@ -276,13 +276,8 @@ static const struct check tests[] = {
 	CHECK(a_spool_takes_rows_and_the_gate_says_how_many_wait),
 };
 
-/* The tests share one server, and names keep them apart; the last one stops it. */
 int
 main(int argc, char **argv)
 {
-	if (!cli_begin())
-		return 1;
-	int failed = check_run(argv[0], tests, sizeof tests / sizeof *tests, argc, argv);
-	cli_end();
-	return failed;
+	return cli_run(tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -138,9 +138,5 @@ static const struct check tests[] = {
 int
 main(int argc, char **argv)
 {
-	if (!cli_begin())
-		return 1;
-	int failed = check_run(argv[0], tests, sizeof tests / sizeof *tests, argc, argv);
-	cli_end();
-	return failed;
+	return cli_run(tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -29,7 +29,7 @@ add_finding(void *context, const struct journal_finding *f)
 {
 	struct walk *w = context;
 	if (f->state == JOURNAL_DAMAGED && w->damage.text[0] == '\0')
-		image_fail(&w->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
+		why_say(&w->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
 	if (f->state != JOURNAL_SPARE && f->state != JOURNAL_SUPERSEDED && f->last_seq > w->last_seq)
 		w->last_seq = f->last_seq;
 }
@@ -42,7 +42,7 @@ open_stopped(struct backup *b, const char *data, struct why *why)
 	struct walk walk = { .damage = { "" } };
 	struct why inner;
 	if (image_verify(data, &inner) < 0) {
-		image_fail(why, "%.400s. `holdfast doctor %.80s` says what can be done", inner.text, data);
+		why_say(why, "%.400s. `holdfast doctor %.80s` says what can be done", inner.text, data);
 		return NULL;
 	}
 	if (journal_inspect(b->data, add_finding, &walk, why) < 0 || image_path(path, data, IMAGE_NAME, why) < 0)
@@ -57,9 +57,9 @@ open_image(struct backup *b, const char *data, struct why *why)
 {
 	int64_t bytes = image_file_bytes(b->data, IMAGE_NAME);
 	if (bytes < 0 && errno == ENOENT)
-		return image_fail(why, "%s is no data folder: there is no image in it", data);
+		return why_say(why, "%s is no data folder: there is no image in it", data);
 	if (bytes < 0)
-		return image_fail(why, "%s/%s cannot be looked at: %s%s", data, IMAGE_NAME, strerror(errno),
+		return why_say(why, "%s/%s cannot be looked at: %s%s", data, IMAGE_NAME, strerror(errno),
 		    errno == EACCES ? ": run this as the server's user" : "");
 	b->image = b->in_use ? image_open_beside(data, why) : open_stopped(b, data, why);
 	return b->image == NULL ? -1 : 0;
@@ -70,15 +70,15 @@ backup_open(const char *data, struct why *why)
 {
 	struct backup *b = calloc(1, sizeof(*b));
 	if (b == NULL) {
-		image_fail(why, "no memory");
+		why_say(why, "no memory");
 		return NULL;
 	}
 	if (!disk_posix_is_folder(data)) {
-		image_fail(why, "there is no folder %s on this machine", data);
+		why_say(why, "there is no folder %s on this machine", data);
 	} else if ((b->data = disk_posix_open(data, why)) != NULL) {
 		b->in_use = b->data->calls->lock(b->data) < 0;
 		if (b->in_use && errno != EWOULDBLOCK)
-			image_fail(why, "%s cannot be locked: %s", data, strerror(errno));
+			why_say(why, "%s cannot be locked: %s", data, strerror(errno));
 		else if (open_image(b, data, why) == 0)
 			return b;
 	}
@@ -135,11 +135,11 @@ check_place(struct disk *disk, const char *to, uint64_t seq, struct why *why)
 	if (place_look(disk, to, &found, why) < 0)
 		return -1;
 	if (found.journal)
-		return image_fail(why, "%s is a server's data folder: a backup needs a folder of its own, new or empty", to);
+		return why_say(why, "%s is a server's data folder: a backup needs a folder of its own, new or empty", to);
 	if (found.other[0])
-		return image_fail(why, "%s holds '%s', which is no part of a backup: give a new or empty folder", to, found.other);
+		return why_say(why, "%s holds '%s', which is no part of a backup: give a new or empty folder", to, found.other);
 	if (found.image && image_inspect(to, &earlier, &damage) == 0 && earlier.meta.seq > seq)
-		return image_fail(why, "%s holds a backup up to position %llu, which is ahead of this one (%llu): give another folder, or remove "
+		return why_say(why, "%s holds a backup up to position %llu, which is ahead of this one (%llu): give another folder, or remove "
 		    "that backup first", to, (unsigned long long)earlier.meta.seq, (unsigned long long)seq);
 	return 0;
 }
@@ -152,7 +152,7 @@ backup_copy(struct backup *b, const char *to, struct image_findings *found, stru
 	if (disk == NULL)
 		return -1;
 	if (disk->calls->lock(disk) < 0)
-		image_fail(why, "%s cannot be locked: %s", to, errno == EWOULDBLOCK ? "another backup or a server works there" : strerror(errno));
+		why_say(why, "%s cannot be locked: %s", to, errno == EWOULDBLOCK ? "another backup or a server works there" : strerror(errno));
 	else if (check_place(disk, to, backup_seq(b), why) == 0 && (rc = image_copy_begin(b->image, disk, to, why)) == 0 &&
 	    (rc = image_copy_end(disk, to, found, why)) < 0)
 		disk->calls->remove(disk, IMAGE_NEW_NAME);

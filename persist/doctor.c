@@ -3,9 +3,9 @@
  * only weighed which of the parts, alone or together, still have everything.
  */
 #include "persist/doctor.h"
+#include "persist/why.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 static const char *const verdict_names[] = {
@@ -28,15 +28,6 @@ bool
 doctor_verdict_good(enum doctor_verdict verdict)
 {
 	return verdict == DOCTOR_SOUND || verdict == DOCTOR_TORN || verdict == DOCTOR_EMPTY;
-}
-
-__attribute__((format(printf, 2, 3))) static void
-say(struct why *why, const char *form, ...)
-{
-	va_list arguments;
-	va_start(arguments, form);
-	vsnprintf(why->text, sizeof(why->text), form, arguments);
-	va_end(arguments);
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------------------ */
@@ -91,7 +82,7 @@ add_finding(void *context, const struct journal_finding *f)
 		add_sound(j, f);
 	if (f->state == JOURNAL_DAMAGED && !j->damaged) {
 		j->damaged = true;
-		say(&j->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
+		why_say(&j->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
 	}
 	if (look->each != NULL)
 		look->each(look->context, f);
@@ -141,13 +132,13 @@ summarize(struct doctor_report *r)
 	unsigned long long image = r->image.found.meta.seq, oldest = r->journal.oldest_seq, last = r->journal.last_seq;
 	switch (r->verdict) {
 	case DOCTOR_SOUND:
-		say(&r->summary, "sound: the image ends at position %llu, the journal at %llu", image, last);
+		why_say(&r->summary, "sound: the image ends at position %llu, the journal at %llu", image, last);
 		return;
 	case DOCTOR_TORN:
-		say(&r->summary, "sound up to position %llu; behind it is the torn rest of a batch that was never acknowledged", last);
+		why_say(&r->summary, "sound up to position %llu; behind it is the torn rest of a batch that was never acknowledged", last);
 		return;
 	case DOCTOR_EMPTY:
-		say(&r->summary, "empty: nothing was ever written here");
+		why_say(&r->summary, "empty: nothing was ever written here");
 		return;
 	case DOCTOR_IMAGE_DAMAGED:
 		r->summary = r->image.damage;
@@ -156,10 +147,10 @@ summarize(struct doctor_report *r)
 		r->summary = r->journal.damage;
 		return;
 	case DOCTOR_GAP:
-		say(&r->summary, "the image ends at position %llu, but the journal begins at %llu: what is between is missing", image, oldest);
+		why_say(&r->summary, "the image ends at position %llu, but the journal begins at %llu: what is between is missing", image, oldest);
 		return;
 	case DOCTOR_IMAGE_AHEAD:
-		say(&r->summary, "the image stands at position %llu, but the journal ends at %llu: its end is lost", image, last);
+		why_say(&r->summary, "the image stands at position %llu, but the journal ends at %llu: its end is lost", image, last);
 		return;
 	}
 }
@@ -171,16 +162,16 @@ find_way_out_of_journal(struct doctor_report *r, const char *dir, const char *co
 	const struct doctor_journal *j = &r->journal;
 	unsigned long long image = r->image.found.meta.seq;
 	if (r->cut)
-		say(&r->way_out, "move the journal files before %s out of %.200s and start: the image ends at position %llu, behind the damage",
+		why_say(&r->way_out, "move the journal files before %s out of %.200s and start: the image ends at position %llu, behind the damage",
 		    j->sound_file, dir, image);
 	else if (j->damaged && r->restore)
-		say(&r->way_out, "copy %.150s/image over %.150s/image, move the journal files before %s out of it and start: the copy ends at position %llu, "
+		why_say(&r->way_out, "copy %.150s/image over %.150s/image, move the journal files before %s out of it and start: the copy ends at position %llu, "
 		    "behind the damage", copy, dir, j->sound_file, (unsigned long long)r->copy.found.meta.seq);
 	else if (r->image.sound && image > 0)
-		say(&r->way_out, "put the journal back from a copy of the folder. If there is none: `holdfast backup B --data %.150s --now`, then `holdfast "
+		why_say(&r->way_out, "put the journal back from a copy of the folder. If there is none: `holdfast backup B --data %.150s --now`, then `holdfast "
 		    "restore B --data NEW` has everything up to position %llu, and nothing that came after it", dir, image);
 	else
-		say(&r->way_out, "put the journal back from a backup; nothing else has what is behind the damage");
+		why_say(&r->way_out, "put the journal back from a backup; nothing else has what is behind the damage");
 }
 
 /* Removing the image is offered only when the journal has every position since the first, up to where the image was. */
@@ -198,11 +189,11 @@ find_way_out(struct doctor_report *r, const char *dir, const char *copy)
 	if (r->verdict == DOCTOR_JOURNAL_DAMAGED || r->verdict == DOCTOR_IMAGE_AHEAD)
 		find_way_out_of_journal(r, dir, copy);
 	else if (r->rebuild)
-		say(&r->way_out, "remove %.400s/image and start: the journal reaches back to position 1, so all of it is built again", dir);
+		why_say(&r->way_out, "remove %.400s/image and start: the journal reaches back to position 1, so all of it is built again", dir);
 	else if (r->restore)
-		say(&r->way_out, "copy %.200s/image over %.200s/image and start: the journal goes on from it", copy, dir);
+		why_say(&r->way_out, "copy %.200s/image over %.200s/image and start: the journal goes on from it", copy, dir);
 	else
-		say(&r->way_out, "put the image back from a backup (or the folder of --image-copy) that ends at position %llu or later: the journal begins "
+		why_say(&r->way_out, "put the image back from a backup (or the folder of --image-copy) that ends at position %llu or later: the journal begins "
 		    "at %llu. `holdfast doctor %.120s --copy BACKUP` says whether one fits", oldest - 1, oldest, dir);
 }
 
@@ -228,7 +219,7 @@ doctor_examine(const char *dir, const char *copy, void (*each)(void *context, co
     struct doctor_report *r, struct why *why)
 {
 	if (!disk_posix_is_folder(dir)) {
-		say(why, "there is no folder %s", dir);
+		why_say(why, "there is no folder %s", dir);
 		return -1;
 	}
 	struct disk *disk = disk_posix_open(dir, why);
@@ -236,7 +227,7 @@ doctor_examine(const char *dir, const char *copy, void (*each)(void *context, co
 		return -1;
 	int rc = -1;
 	if (disk->calls->lock(disk) < 0)
-		say(why, "%s %s", dir, errno == EWOULDBLOCK ? "is in use by a server: stop it first" : strerror(errno));
+		why_say(why, "%s %s", dir, errno == EWOULDBLOCK ? "is in use by a server: stop it first" : strerror(errno));
 	else
 		rc = doctor_look(dir, disk, copy, each, context, r, why);
 	disk->calls->end(disk);

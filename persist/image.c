@@ -14,33 +14,22 @@
 #include "persist/image_record.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MAP_UNIT UINT64_C(4096)
 
 int
-image_fail(struct why *why, const char *form, ...)
-{
-	va_list arguments;
-	va_start(arguments, form);
-	vsnprintf(why->text, sizeof(why->text), form, arguments);
-	va_end(arguments);
-	return -1;
-}
-
-int
 image_path(char path[IMAGE_PATH_MAX], const char *dir, const char *name, struct why *why)
 {
 	int n = snprintf(path, IMAGE_PATH_MAX, "%s/%s", dir, name);
-	return n > 0 && n < IMAGE_PATH_MAX ? 0 : image_fail(why, "the path of the data folder is too long");
+	return n > 0 && n < IMAGE_PATH_MAX ? 0 : why_say(why, "the path of the data folder is too long");
 }
 
 int
 image_say(struct why *why, const char *path, const char *doing, int rc)
 {
-	return image_fail(why, "image %s: %s: %s", path, doing, mdb_strerror(rc));
+	return why_say(why, "image %s: %s: %s", path, doing, mdb_strerror(rc));
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------------ */
@@ -82,7 +71,7 @@ env_open(struct image *im, struct why *why)
 		return 0;
 	mdb_env_close(im->env);
 	im->env = NULL;
-	return image_fail(why, "image %s: cannot be opened: %s", im->path, wrong ? wrong : mdb_strerror(rc));
+	return why_say(why, "image %s: cannot be opened: %s", im->path, wrong ? wrong : mdb_strerror(rc));
 }
 
 /* A file without any commit is made anew, since a crash may have left half of its first pages. */
@@ -119,7 +108,7 @@ image_open(const char *dir, uint64_t map_bytes, struct why *why)
 	struct image *im = image_new();
 	struct disk *disk = NULL;
 	if (im == NULL || (im->fold = fold_new()) == NULL) {
-		image_fail(why, "no memory for the image");
+		why_say(why, "no memory for the image");
 		goto failed;
 	}
 	im->map_bytes = map_bytes & ~(MAP_UNIT - 1);
@@ -203,7 +192,7 @@ image_load(struct image *im, const char *(*each)(void *, uint64_t, const struct 
 	if (wrong != NULL) {
 		uint64_t key = 0;
 		memcpy(&key, k.mv_data, k.mv_size < 8 ? k.mv_size : 8);
-		image_fail(why, "image %s: record %s %llu: %s", im->path, entry_kind_name(record_kind(key)),
+		why_say(why, "image %s: record %s %llu: %s", im->path, entry_kind_name(record_kind(key)),
 		    (unsigned long long)record_entry_key(key), wrong);
 	} else if (rc != MDB_NOTFOUND) {
 		image_say(why, im->path, "cannot be read", rc);
@@ -255,7 +244,7 @@ image_collect(struct image *im, const struct log_batch *b, struct why *why)
 	else if ((wrong = collect_steps(im, b)) != NULL)
 		im->half = true;
 	if (wrong != NULL)
-		return image_fail(why, "image: the batch at position %llu: %s", (unsigned long long)b->first_seq, wrong);
+		return why_say(why, "image: the batch at position %llu: %s", (unsigned long long)b->first_seq, wrong);
 	im->epoch = b->epoch;
 	im->seq = b->first_seq + b->steps - 1;
 	im->stamp_ms = b->stamp_ms;
@@ -350,9 +339,9 @@ commit_failed(struct image *im, int rc, struct why *why)
 	unsigned long long n = fold_records(im->fold);
 	char dir[IMAGE_PATH_MAX];
 	if (rc == MDB_MAP_FULL)
-		return image_fail(why, "image %.300s: %llu records could not be written: its greatest size, %llu bytes, is reached. Way out: start with "
+		return why_say(why, "image %.300s: %llu records could not be written: its greatest size, %llu bytes, is reached. Way out: start with "
 		    "a greater --image-map-bytes", im->path, n, (unsigned long long)im->map_bytes);
-	image_fail(why, "image %.300s: %llu records could not be written: %s", im->path, n, mdb_strerror(rc));
+	why_say(why, "image %.300s: %llu records could not be written: %s", im->path, n, mdb_strerror(rc));
 	snprintf(dir, sizeof(dir), "%.*s", (int)(strlen(im->path) - strlen("/" IMAGE_NAME)), im->path);
 	image_say_room(why, rc, dir, commit_bytes(im));
 	return -1;
@@ -398,7 +387,7 @@ image_commit(struct image *im, struct why *why)
 	MDB_txn *txn;
 	struct image_meta meta;
 	if (im->half)
-		return image_fail(why, "image %s: a batch was half collected, so nothing is written", im->path);
+		return why_say(why, "image %s: a batch was half collected, so nothing is written", im->path);
 	if (im->seq == im->meta.seq)
 		return 0;
 	if (fold_sort(im->fold) < 0)

@@ -37,7 +37,7 @@ image_check_file(struct disk *disk, const char *name, const char *path, struct i
 	int64_t bytes = file < 0 ? -1 : disk->calls->size(disk, file);
 	*found = (struct image_findings){ .exists = true };
 	if (bytes < 0) {
-		image_fail(&inner, "it cannot be opened: %s", strerror(errno));
+		why_say(&inner, "it cannot be opened: %s", strerror(errno));
 	} else {
 		/* The trees of an image that was long in use jump all over the file, which a disk answers far more slowly than one long read. */
 		disk->calls->ahead(disk, file);
@@ -45,7 +45,7 @@ image_check_file(struct disk *disk, const char *name, const char *path, struct i
 	}
 	if (file >= 0)
 		disk->calls->close(disk, file);
-	return bytes < 0 ? image_fail(why, "image %.250s is damaged: %s", path, inner.text) : 0;
+	return bytes < 0 ? why_say(why, "image %.250s is damaged: %s", path, inner.text) : 0;
 }
 
 struct answer {
@@ -68,7 +68,7 @@ check_both(struct disk *disk, const char *path, struct answer *a)
 	image_close(image);
 	if (memcmp(&meta, &a->found.meta, sizeof(meta)) == 0)
 		return 0;
-	return image_fail(&a->why, "image %.250s is damaged: LMDB reads another meta record than is there", path);
+	return why_say(&a->why, "image %.250s is damaged: LMDB reads another meta record than is there", path);
 }
 
 /* The child: bounded time, no core file, gone when its parent is (it holds a copy of the folder's lock). */
@@ -94,7 +94,7 @@ check_forked(struct disk *disk, const char *path, uint64_t bytes, struct answer 
 {
 	int ends[2], status = 0;
 	if (pipe(ends) < 0)
-		return image_fail(why, "cannot make a pipe to check the image: %s", strerror(errno));
+		return why_say(why, "cannot make a pipe to check the image: %s", strerror(errno));
 	pid_t child = fork();
 	if (child == 0) {
 		close(ends[0]);
@@ -112,8 +112,8 @@ check_forked(struct disk *disk, const char *path, uint64_t bytes, struct answer 
 		return 0;
 	a->found = (struct image_findings){ .exists = true, .bytes = bytes };
 	if (child < 0)
-		return image_fail(why, "cannot start a process to check the image: %s", strerror(errno));
-	return image_fail(why, "image %.250s is damaged: the process that read it ended by signal %d", path,
+		return why_say(why, "cannot start a process to check the image: %s", strerror(errno));
+	return why_say(why, "image %.250s is damaged: the process that read it ended by signal %d", path,
 	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
@@ -129,7 +129,7 @@ inspect_file(struct disk *disk, const char *path, struct image_findings *found, 
 	if (bytes < 0 && errno == ENOENT)
 		return 0;
 	if (bytes < 0)
-		return image_fail(why, "image %s: cannot be looked at: %s", path, strerror(errno));
+		return why_say(why, "image %s: cannot be looked at: %s", path, strerror(errno));
 	if ((uint64_t)bytes <= IMAGE_EMPTY_BYTES)
 		return 0;
 	int rc = check_forked(disk, path, (uint64_t)bytes, &a, why);

@@ -29,7 +29,7 @@ image_say_room(struct why *why, int rc, const char *folder, uint64_t needed)
 	if (disk)
 		disk->calls->end(disk);
 	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG || (rc == EIO && left >= 0 && (uint64_t)left < needed))
-		image_fail(why, "%.250s. Way out: make room: up to %llu MiB are needed, the folder %.120s has %lld MiB left", said.text,
+		why_say(why, "%.250s. Way out: make room: up to %llu MiB are needed, the folder %.120s has %lld MiB left", said.text,
 		    (unsigned long long)(needed >> 20) + 1, folder, (long long)(left < 0 ? 0 : left >> 20));
 }
 
@@ -40,7 +40,7 @@ image_copy_begin(struct image *im, struct disk *disk, const char *to, struct why
 	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
 		return -1;
 	if (disk->calls->remove(disk, IMAGE_NEW_NAME) < 0 && errno != ENOENT)
-		return image_fail(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
+		return why_say(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
 	int rc = image_copy_compact(im, path, why);
 	if (rc == 0)
 		return 0;
@@ -56,11 +56,11 @@ image_copy_end(struct disk *disk, const char *to, struct image_findings *found, 
 	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
 		return -1;
 	if (sync_file(disk, IMAGE_NEW_NAME) < 0)
-		return image_fail(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
+		return why_say(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
 	if (image_check_file(disk, IMAGE_NEW_NAME, path, found, why) < 0)
 		return -1;
 	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
-		return image_fail(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));
+		return why_say(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));
 	return 0;
 }
 

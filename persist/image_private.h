@@ -7,6 +7,7 @@
 
 #include "persist/disk.h"
 #include "persist/image.h"
+#include "persist/why.h"
 
 #define IMAGE_NAME     "image"
 #define IMAGE_NEW_NAME "image.new" /* a copy until it is checked */
@@ -14,8 +15,6 @@
 /* LMDB's two meta pages: a file no longer than these has never had a commit and holds no record. */
 #define IMAGE_EMPTY_BYTES (UINT64_C(2) * 4096)
 
-/* Fills why; always -1. */
-__attribute__((format(printf, 2, 3))) int image_fail(struct why *, const char *form, ...);
 int image_path(char path[IMAGE_PATH_MAX], const char *dir, const char *name, struct why *);
 /* Adds the way out to the sentence of a failed write (rc: errno) when the disk is full: what is needed, where, what is left. */
 void image_say_room(struct why *, int rc, const char *folder, uint64_t needed);

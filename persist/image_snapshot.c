@@ -48,13 +48,13 @@ open_locked(struct image_snapshot *s, struct image_meta *meta, struct why *why)
 	struct image *im = s->image;
 	const char *wrong = NULL;
 	if (im->env == NULL)
-		return image_fail(why, "image %s: is not open after an earlier failure", im->path);
+		return why_say(why, "image %s: is not open after an earlier failure", im->path);
 	if (im->snapshots_n >= IMAGE_SNAPSHOTS_MAX)
-		return image_fail(why, "image %s: %d snapshots are open already", im->path, IMAGE_SNAPSHOTS_MAX);
+		return why_say(why, "image %s: %d snapshots are open already", im->path, IMAGE_SNAPSHOTS_MAX);
 	int rc = begin(s, meta, &wrong);
 	if (rc != 0) {
 		end(s);
-		return wrong ? image_fail(why, "image %s: cannot be read: %s", im->path, wrong)
+		return wrong ? why_say(why, "image %s: cannot be read: %s", im->path, wrong)
 			     : image_say(why, im->path, "cannot be read", rc);
 	}
 	s->after = im->snapshots;
@@ -68,7 +68,7 @@ image_snapshot_open(struct image *im, struct image_meta *meta, struct why *why)
 {
 	struct image_snapshot *s = calloc(1, sizeof(*s));
 	if (s == NULL) {
-		image_fail(why, "no memory for a snapshot of the image");
+		why_say(why, "no memory for a snapshot of the image");
 		return NULL;
 	}
 	s->image = im;
@@ -101,16 +101,16 @@ next_locked(struct image_snapshot *s, uint64_t *key, MDB_val *v, struct why *why
 {
 	MDB_val k = { 8, key };
 	if (s->txn == NULL)
-		return image_fail(why, "image %s: was opened anew after a failure of the disk, so the snapshot is gone", s->image->path);
+		return why_say(why, "image %s: was opened anew after a failure of the disk, so the snapshot is gone", s->image->path);
 	int rc = mdb_cursor_get(s->cursor, &k, v, MDB_SET_RANGE);
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	if (rc != 0)
 		return image_say(why, s->image->path, "cannot be read", rc);
 	if (k.mv_size != 8)
-		return image_fail(why, "image %s: a key is not 8 bytes long", s->image->path);
+		return why_say(why, "image %s: a key is not 8 bytes long", s->image->path);
 	memcpy(key, k.mv_data, 8);
-	return keep(s, v) < 0 ? image_fail(why, "no memory for a record of the image") : 1;
+	return keep(s, v) < 0 ? why_say(why, "no memory for a record of the image") : 1;
 }
 
 int
@@ -126,7 +126,7 @@ image_snapshot_next(struct image_snapshot *s, enum entry_kind kind, uint64_t *ke
 	if (got <= 0 || record_kind(at) != kind)
 		return got < 0 ? -1 : 0;
 	if (!record_sound(at, s->bytes, v.mv_size))
-		return image_fail(why, "image %s: record %s %llu: its checksum is wrong", s->image->path, entry_kind_name(kind),
+		return why_say(why, "image %s: record %s %llu: its checksum is wrong", s->image->path, entry_kind_name(kind),
 		    (unsigned long long)record_entry_key(at));
 	*seq = record_decode(at, s->bytes, v.mv_size, e);
 	*key = record_entry_key(at);

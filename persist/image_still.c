@@ -30,7 +30,7 @@ open_read(const char *path, unsigned flags, struct why *why)
 	mdb_txn_abort(txn);
 	if (rc == 0 && wrong == NULL)
 		return im;
-	image_fail(why, "image %.300s: LMDB does not open it: %s%s", path, wrong ? wrong : mdb_strerror(rc),
+	why_say(why, "image %.300s: LMDB does not open it: %s%s", path, wrong ? wrong : mdb_strerror(rc),
 	    rc == EACCES ? ": run this as the server's user" : "");
 	image_close(im);
 	return NULL;
@@ -63,7 +63,7 @@ int
 image_copy_compact(struct image *im, const char *path, struct why *why)
 {
 	if (im->env == NULL)
-		return image_fail(why, "image %s: is not open after an earlier failure", im->path);
+		return why_say(why, "image %s: is not open after an earlier failure", im->path);
 	int rc = mdb_env_copy2(im->env, path, MDB_CP_COMPACT);
 	if (rc)
 		image_say(why, path, "the copy cannot be written", rc);
@@ -132,6 +132,6 @@ image_move_ahead(const char *path, uint64_t seq, struct why *why)
 	if (env != NULL)
 		mdb_env_close(env);
 	if (wrong != NULL)
-		return image_fail(why, "image %s: %s", path, wrong);
+		return why_say(why, "image %s: %s", path, wrong);
 	return rc ? image_say(why, path, "its position cannot be written", rc) : 0;
 }

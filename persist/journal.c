@@ -91,7 +91,7 @@ roll(struct journal *j, struct why *why)
 	bool full = j->segments_n == JOURNAL_SEGMENTS_MAX;
 	pthread_mutex_unlock(&j->list);
 	if (full)
-		return journal_why(why, "the journal has %d segments, which is its limit", JOURNAL_SEGMENTS_MAX);
+		return why_say(why, "the journal has %d segments, which is its limit", JOURNAL_SEGMENTS_MAX);
 	if (journal_spare_take(j, &head.generation, why))
 		return -1;
 	journal_name(name, head.generation);
@@ -159,7 +159,7 @@ journal_append(struct log *log, const struct log_batch *batch, struct why *why)
 	if (broken)
 		return LOG_UNKNOWN;
 	if (!j->claimed || batch->epoch < j->epoch) {
-		journal_why(why, "epoch %llu has been followed by epoch %llu", (unsigned long long)batch->epoch,
+		why_say(why, "epoch %llu has been followed by epoch %llu", (unsigned long long)batch->epoch,
 		    (unsigned long long)j->epoch);
 		return LOG_FENCED;
 	}
@@ -264,10 +264,10 @@ static int
 options_check(const struct journal_options *options, struct why *why)
 {
 	if (options->segment_bytes < JOURNAL_SEGMENT_BYTES_MIN || options->segment_bytes > JOURNAL_SEGMENT_BYTES_MAX)
-		return journal_why(why, "segment_bytes must be from %llu to %llu", (unsigned long long)JOURNAL_SEGMENT_BYTES_MIN,
+		return why_say(why, "segment_bytes must be from %llu to %llu", (unsigned long long)JOURNAL_SEGMENT_BYTES_MIN,
 		    (unsigned long long)JOURNAL_SEGMENT_BYTES_MAX);
 	if (options->segment_bytes % JOURNAL_BLOCK_BYTES)
-		return journal_why(why, "segment_bytes must be a multiple of %d", JOURNAL_BLOCK_BYTES);
+		return why_say(why, "segment_bytes must be a multiple of %d", JOURNAL_BLOCK_BYTES);
 	return 0;
 }
 
@@ -293,6 +293,6 @@ no_buffer:
 no_segments:
 	free(j);
 no_journal:
-	journal_why(why, "no memory for the journal");
+	why_say(why, "no memory for the journal");
 	return NULL;
 }

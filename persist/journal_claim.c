@@ -79,7 +79,7 @@ tail_find(struct journal *j, const struct journal_folder *folder, struct tail *t
 
 	*tail = (struct tail){ 0 };
 	if (journal_cursor_init(&cursor, j->disk))
-		return journal_why(why, "no memory to read the journal");
+		return why_say(why, "no memory to read the journal");
 	for (size_t i = folder->files_n; i-- > 0 && !failed && !tail->batch;) {
 		const struct journal_file *file = &folder->files[i];
 		const struct journal_file *after = journal_folder_after(folder, i);
@@ -120,7 +120,7 @@ out_of_place_check(struct journal *j, const struct journal_folder *folder, struc
 	int failed = 0;
 
 	if (journal_cursor_init(&cursor, j->disk))
-		return journal_why(why, "no memory to read the journal");
+		return why_say(why, "no memory to read the journal");
 	for (size_t i = 0; i < folder->files_n && !failed; i++) {
 		const struct journal_file *file = &folder->files[i];
 		const struct journal_file *after = journal_folder_after(folder, i);
@@ -149,7 +149,7 @@ spares_collect(struct journal *j, const struct journal_folder *folder, struct wh
 	if (folder->files_n)
 		j->next_generation = folder->files[folder->files_n - 1].generation + 1;
 	if (folder->new_left && j->disk->calls->remove(j->disk, JOURNAL_NEW_NAME))
-		return journal_why(why, "cannot remove %s: %s", JOURNAL_NEW_NAME, strerror(errno));
+		return why_say(why, "cannot remove %s: %s", JOURNAL_NEW_NAME, strerror(errno));
 	for (size_t i = 0; i < folder->files_n; i++)
 		if (is_spare(j, &folder->files[i]) && j->spares_n < JOURNAL_SPARES_MAX)
 			j->spares[j->spares_n++] = folder->files[i].generation;
@@ -173,7 +173,7 @@ batch_copy(struct journal *j, const struct tail *tail, int to, uint64_t generati
 	size_t bytes = (size_t)batch_disk_bytes(head.payload_n);
 
 	if (bytes + 2 * JOURNAL_BLOCK_BYTES > j->options.segment_bytes)
-		return journal_why(why, "segment_bytes is too small for the last batch of the journal, of %zu bytes", bytes);
+		return why_say(why, "segment_bytes is too small for the last batch of the journal, of %zu bytes", bytes);
 	journal_name(name, tail->generation);
 	int from = j->disk->calls->open(j->disk, name, 0);
 	if (from < 0)
@@ -257,7 +257,7 @@ folder_claim(struct journal *j, const struct journal_folder *folder, struct log_
 	struct tail tail;
 
 	if (folder->files_n >= JOURNAL_SEGMENTS_MAX)
-		return journal_why(why, "the journal has %zu files, more than its limit of %d", folder->files_n, JOURNAL_SEGMENTS_MAX);
+		return why_say(why, "the journal has %zu files, more than its limit of %d", folder->files_n, JOURNAL_SEGMENTS_MAX);
 	if (damage_tell(folder, why) || out_of_place_check(j, folder, why) || tail_find(j, folder, &tail, why) ||
 	    spares_collect(j, folder, why))
 		return -1;
@@ -289,12 +289,12 @@ journal_claim(struct log *log, struct log_tail *result, struct why *why)
 	ensure(!j->claimed && j->file < 0);
 	if (j->disk->calls->lock(j->disk)) {
 		if (errno == EWOULDBLOCK)
-			return journal_why(why, "another server uses this data folder (it is locked)");
-		return journal_why(why, "cannot lock the data folder: %s", strerror(errno));
+			return why_say(why, "another server uses this data folder (it is locked)");
+		return why_say(why, "cannot lock the data folder: %s", strerror(errno));
 	}
 	/* What an earlier process removed or renamed before a sync failed must be durable before anything builds on it. */
 	if (j->disk->calls->sync_folder(j->disk))
-		return journal_why(why, "cannot sync the journal's folder: %s", strerror(errno));
+		return why_say(why, "cannot sync the journal's folder: %s", strerror(errno));
 	int failed = journal_folder_read(&folder, j->disk, why) || folder_claim(j, &folder, result, why) ? -1 : 0;
 	journal_folder_free(&folder);
 	j->claimed = !failed;

@@ -6,20 +6,8 @@
 #include "persist/journal.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-int
-journal_why(struct why *why, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why->text, sizeof why->text, format, args);
-	va_end(args);
-	return -1;
-}
 
 int
 journal_why_disk(struct why *why, const char *what, uint64_t generation)
@@ -27,7 +15,7 @@ journal_why_disk(struct why *why, const char *what, uint64_t generation)
 	char name[JOURNAL_NAME_BYTES];
 
 	journal_name(name, generation);
-	return journal_why(why, "cannot %s %s: %s", what, name, strerror(errno));
+	return why_say(why, "cannot %s %s: %s", what, name, strerror(errno));
 }
 
 int
@@ -36,7 +24,7 @@ journal_why_damage(struct why *why, uint64_t generation, uint64_t offset, const 
 	char name[JOURNAL_NAME_BYTES];
 
 	journal_name(name, generation);
-	return journal_why(why, "%s is damaged at offset %llu: %s", name, (unsigned long long)offset, what);
+	return why_say(why, "%s is damaged at offset %llu: %s", name, (unsigned long long)offset, what);
 }
 
 static void
@@ -164,9 +152,9 @@ journal_folder_read(struct journal_folder *folder, struct disk *disk, struct why
 {
 	*folder = (struct journal_folder){ 0 };
 	if (disk->calls->list(disk, folder_each, folder))
-		return journal_why(why, "cannot list the journal's folder: %s", strerror(errno));
+		return why_say(why, "cannot list the journal's folder: %s", strerror(errno));
 	if (folder->memory_out)
-		return journal_why(why, "no memory for the list of %zu journal files", folder->files_n);
+		return why_say(why, "no memory for the list of %zu journal files", folder->files_n);
 	if (folder->files_n)
 		qsort(folder->files, folder->files_n, sizeof *folder->files, by_generation);
 	for (size_t i = 0; i < folder->files_n; i++)

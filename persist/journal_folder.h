@@ -8,6 +8,7 @@
 #include "core/base.h"
 #include "persist/disk.h"
 #include "persist/journal_format.h"
+#include "persist/why.h"
 
 #define JOURNAL_NEW_NAME "journal.new" /* a segment while it is made */
 
@@ -37,8 +38,6 @@ void journal_folder_free(struct journal_folder *);
 /* The segment that follows files[i]: the next begun one that is not superseded; NULL: files[i] is the last. */
 const struct journal_file *journal_folder_after(const struct journal_folder *, size_t i);
 
-/* Fills why as printf does and returns -1. */
-int journal_why(struct why *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "cannot `what` the segment: errno's text". */
 int journal_why_disk(struct why *, const char *what, uint64_t generation);
 int journal_why_damage(struct why *, uint64_t generation, uint64_t offset, const char *what);

@@ -48,10 +48,10 @@ journal_found(struct disk *disk, uint64_t epoch, uint64_t last_seq, int64_t last
 
 	journal_name(name, head.generation);
 	if (disk->calls->remove(disk, JOURNAL_NEW_NAME) && errno != ENOENT)
-		return journal_why(why, "cannot remove %s: %s", JOURNAL_NEW_NAME, strerror(errno));
+		return why_say(why, "cannot remove %s: %s", JOURNAL_NEW_NAME, strerror(errno));
 	if (file_fill(disk, &head))
-		return journal_why(why, "cannot write the journal's first segment: %s", strerror(errno));
+		return why_say(why, "cannot write the journal's first segment: %s", strerror(errno));
 	if (disk->calls->sync_folder(disk) || disk->calls->rename(disk, JOURNAL_NEW_NAME, name) || disk->calls->sync_folder(disk))
-		return journal_why(why, "cannot name the journal's first segment: %s", strerror(errno));
+		return why_say(why, "cannot name the journal's first segment: %s", strerror(errno));
 	return 0;
 }

@@ -110,7 +110,7 @@ journal_inspect(struct disk *disk, void (*each)(void *context, const struct jour
 	if (journal_folder_read(&folder, disk, why))
 		goto no_folder;
 	if (journal_cursor_init(&cursor, disk)) {
-		journal_why(why, "no memory to read the journal");
+		why_say(why, "no memory to read the journal");
 		goto no_folder;
 	}
 	for (size_t i = 0; i < folder.files_n; i++) {

@@ -37,13 +37,13 @@ journal_read_open(struct log *log, uint64_t from, bool *gone, struct why *why)
 	durable_get(j, &oldest, &last);
 	*gone = from && from < oldest;
 	if (*gone) {
-		journal_why(why, "position %llu is gone, the journal begins at %llu", (unsigned long long)from, (unsigned long long)oldest);
+		why_say(why, "position %llu is gone, the journal begins at %llu", (unsigned long long)from, (unsigned long long)oldest);
 		return NULL;
 	}
 	struct log_reader *r = malloc(sizeof *r);
 	if (!r || journal_cursor_init(&r->cursor, j->disk)) {
 		free(r);
-		journal_why(why, "no memory for a reader of the journal");
+		why_say(why, "no memory for a reader of the journal");
 		return NULL;
 	}
 	r->journal = j;
@@ -63,7 +63,7 @@ journal_read_close(struct log_reader *r)
 static int
 gone_now(struct log_reader *r, struct why *why)
 {
-	return journal_why(why, "position %llu is gone: its segment was recycled while it was read", (unsigned long long)r->next_seq);
+	return why_say(why, "position %llu is gone: its segment was recycled while it was read", (unsigned long long)r->next_seq);
 }
 
 /* J8: a segment that begins at the next position must continue the chain there; one that begins earlier begins with the
@@ -172,7 +172,7 @@ journal_resolve(struct log *log, uint64_t first_seq, struct why *why)
 
 	durable_get(j, &oldest, &last);
 	if (first_seq > last) {
-		journal_why(why, "the log ends at position %llu", (unsigned long long)last);
+		why_say(why, "the log ends at position %llu", (unsigned long long)last);
 		return LOG_FENCED;
 	}
 	if (first_seq < oldest)
@@ -188,6 +188,6 @@ journal_resolve(struct log *log, uint64_t first_seq, struct why *why)
 	if (found <= 0)
 		return LOG_UNKNOWN;
 	if (!same)
-		journal_why(why, "another batch holds position %llu", (unsigned long long)first_seq);
+		why_say(why, "another batch holds position %llu", (unsigned long long)first_seq);
 	return same ? LOG_DURABLE : LOG_FENCED;
 }

@@ -58,7 +58,7 @@ folder_sync(struct journal *j, struct why *why)
 {
 	if (j->disk->calls->sync_folder(j->disk) == 0)
 		return 0;
-	journal_why(why, "cannot sync the journal's folder: %s", strerror(errno));
+	why_say(why, "cannot sync the journal's folder: %s", strerror(errno));
 	journal_break(j, why);
 	return -1;
 }
@@ -71,7 +71,7 @@ spare_add(struct journal *j, const char *from, struct why *why)
 
 	journal_name(name, j->next_generation);
 	if (j->disk->calls->rename(j->disk, from, name))
-		return journal_why(why, "cannot rename %s to %s: %s", from, name, strerror(errno));
+		return why_say(why, "cannot rename %s to %s: %s", from, name, strerror(errno));
 	if (folder_sync(j, why)) {
 		/* The name may never become durable: the next claim, which may see it in memory, must not build on it. */
 		j->disk->calls->remove(j->disk, name);
@@ -90,8 +90,8 @@ say_no_segment(struct journal *j, struct why *why)
 	unsigned long long bytes = j->options.segment_bytes;
 	int error = errno;
 	if (error != ENOSPC && error != EDQUOT && error != EFBIG)
-		return journal_why(why, "cannot make a journal segment of %llu bytes: %s", bytes, strerror(error));
-	return journal_why(why, "cannot make a journal segment of %llu bytes: %s. Way out: make room, the data folder's disk has %lld MiB left", bytes,
+		return why_say(why, "cannot make a journal segment of %llu bytes: %s", bytes, strerror(error));
+	return why_say(why, "cannot make a journal segment of %llu bytes: %s. Way out: make room, the data folder's disk has %lld MiB left", bytes,
 	    strerror(error), (long long)(j->disk->calls->free_bytes(j->disk) >> 20));
 }
 

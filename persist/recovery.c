@@ -5,8 +5,8 @@
 #include "persist/recovery.h"
 
 #include "persist/doctor.h"
+#include "persist/why.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #define PROGRESS_RECORDS 65536 /* records or steps from one call of progress to the next */
@@ -18,16 +18,6 @@ struct run {
 	void *context;
 };
 
-__attribute__((format(printf, 2, 3))) static int
-fail(struct why *why, const char *form, ...)
-{
-	va_list arguments;
-	va_start(arguments, form);
-	vsnprintf(why->text, sizeof(why->text), form, arguments);
-	va_end(arguments);
-	return -1;
-}
-
 int
 recovery_verify(const char *dir, struct disk *disk, const char *copy, struct image_findings *found, struct why *why)
 {
@@ -38,8 +28,8 @@ recovery_verify(const char *dir, struct disk *disk, const char *copy, struct ima
 		return 0;
 	struct why damage = *why;
 	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0)
-		return fail(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
-	return fail(why, "%.170s. Way out: %.330s", damage.text, report.way_out.text);
+		return why_say(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
+	return why_say(why, "%.170s. Way out: %.330s", damage.text, report.way_out.text);
 }
 
 void
@@ -49,7 +39,7 @@ recovery_explain(const char *dir, struct disk *disk, const char *copy, struct wh
 	struct why said = *why, inner;
 	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0 || doctor_verdict_good(report.verdict))
 		return;
-	fail(why, "%.160s. `holdfast doctor %.80s` shows all that is there. Way out: %.330s", said.text, dir, report.way_out.text);
+	why_say(why, "%.160s. `holdfast doctor %.80s` shows all that is there. Way out: %.330s", said.text, dir, report.way_out.text);
 }
 
 /* ---- the parts ---------------------------------------------------------------------------------------------------- */
@@ -66,10 +56,10 @@ static int
 check_positions(const struct image_meta *image, const struct log_tail *tail, struct why *why)
 {
 	if (image->seq > tail->last_seq || image->epoch > tail->epoch || image->stamp_ms > tail->last_stamp_ms)
-		return fail(why, "the image stands at position %llu, but the journal ends at %llu: the end of the journal is lost",
+		return why_say(why, "the image stands at position %llu, but the journal ends at %llu: the end of the journal is lost",
 		    (unsigned long long)image->seq, (unsigned long long)tail->last_seq);
 	if (image->seq + 1 < tail->oldest_seq)
-		return fail(why, "the image ends at position %llu, but the journal begins at %llu: what is between is missing",
+		return why_say(why, "the image ends at position %llu, but the journal begins at %llu: what is between is missing",
 		    (unsigned long long)image->seq, (unsigned long long)tail->oldest_seq);
 	return 0;
 }
@@ -92,21 +82,21 @@ load(struct run *run, struct image *image, struct why *why)
 	if (image_load(image, load_one, run, why) < 0)
 		return -1;
 	if (r->records_loaded != r->image.records)
-		return fail(why, "the image has %llu records, but says %llu", (unsigned long long)r->records_loaded,
+		return why_say(why, "the image has %llu records, but says %llu", (unsigned long long)r->records_loaded,
 		    (unsigned long long)r->image.records);
 	const char *wrong = engine_load_image_done(run->engine, r->image.seq, r->image.stamp_ms);
-	return wrong ? fail(why, "the image at position %llu does not add up: %s", (unsigned long long)r->image.seq, wrong) : 0;
+	return wrong ? why_say(why, "the image at position %llu does not add up: %s", (unsigned long long)r->image.seq, wrong) : 0;
 }
 
 static int
 replay_batch(struct run *run, const struct log_batch *b, uint64_t expected_seq, struct why *why)
 {
 	if (b->first_seq != expected_seq)
-		return fail(why, "the journal's batch behind position %llu begins at %llu", (unsigned long long)expected_seq - 1,
+		return why_say(why, "the journal's batch behind position %llu begins at %llu", (unsigned long long)expected_seq - 1,
 		    (unsigned long long)b->first_seq);
 	const char *wrong = engine_replay(run->engine, b->first_seq, b->steps, b->stamp_ms, b->payload, b->payload_n);
 	if (wrong != NULL)
-		return fail(why, "the journal's batch at position %llu cannot be replayed: %s", (unsigned long long)b->first_seq, wrong);
+		return why_say(why, "the journal's batch at position %llu cannot be replayed: %s", (unsigned long long)b->first_seq, wrong);
 	uint64_t before = run->r->steps_replayed;
 	run->r->batches_replayed++;
 	run->r->steps_replayed += b->steps;
@@ -125,7 +115,7 @@ replay_all(struct run *run, struct log *log, struct log_reader *reader, struct w
 		if (got < 0)
 			return -1;
 		if (got == 0)
-			return fail(why, "the journal ends before position %llu, although its claim found %llu", (unsigned long long)next,
+			return why_say(why, "the journal ends before position %llu, although its claim found %llu", (unsigned long long)next,
 			    (unsigned long long)last);
 		if (replay_batch(run, &batch, next, why) < 0)
 			return -1;
@@ -163,9 +153,9 @@ recover(struct engine *engine, struct image *image, struct log *log, struct reco
 	tell(&run, "finishing", 0, 1);
 	const char *wrong = engine_load_done(engine);
 	if (wrong != NULL)
-		return fail(why, "what was loaded does not add up: %s", wrong);
+		return why_say(why, "what was loaded does not add up: %s", wrong);
 	if (engine_seq(engine) != r->tail.last_seq) /* R1 */
-		return fail(why, "after replay the engine stands at position %llu, the journal at %llu",
+		return why_say(why, "after replay the engine stands at position %llu, the journal at %llu",
 		    (unsigned long long)engine_seq(engine), (unsigned long long)r->tail.last_seq);
 	tell(&run, "finishing", 1, 1);
 	return 0;

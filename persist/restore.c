@@ -47,7 +47,7 @@ place_look(struct disk *disk, const char *path, struct place_found *found, struc
 {
 	*found = (struct place_found){ .image = false };
 	if (disk->calls->list(disk, look_at, found) < 0)
-		return image_fail(why, "the folder %s cannot be read: %s", path, strerror(errno));
+		return why_say(why, "the folder %s cannot be read: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -60,7 +60,7 @@ check_backup(const char *from, struct restored *r, struct why *why)
 	struct place_found found;
 	struct disk *disk;
 	if (!disk_posix_is_folder(from))
-		return image_fail(why, "there is no folder %s", from);
+		return why_say(why, "there is no folder %s", from);
 	if ((disk = disk_posix_open(from, why)) == NULL)
 		return -1;
 	int rc = place_look(disk, from, &found, why);
@@ -68,18 +68,18 @@ check_backup(const char *from, struct restored *r, struct why *why)
 	if (rc < 0)
 		return -1;
 	if (found.journal)
-		return image_fail(why, "%s is a data folder, no backup: start holdfastd on it, or make a backup of it with `holdfast backup DIR "
+		return why_say(why, "%s is a data folder, no backup: start holdfastd on it, or make a backup of it with `holdfast backup DIR "
 		    "--data %s`", from, from);
 	if (!found.image)
-		return image_fail(why, "%s holds no backup: there is no image in it", from);
+		return why_say(why, "%s holds no backup: there is no image in it", from);
 	if (image_inspect(from, &r->backup, why) < 0) {
 		r->damaged = true;
 		return -1;
 	}
 	if (r->backup.meta.seq == 0)
-		return image_fail(why, "%s holds no backup: nothing was ever written to the image in it", from);
+		return why_say(why, "%s holds no backup: nothing was ever written to the image in it", from);
 	if (r->backup.meta.seq >= RESTORE_SEQ_MAX - 2 * RESTORE_SKIP)
-		return image_fail(why, "the backup's position %llu is too near to the last one there can be (2^53), and a restore skips 2^40: post "
+		return why_say(why, "the backup's position %llu is too near to the last one there can be (2^53), and a restore skips 2^40: post "
 		    "the stock into a new data folder instead", (unsigned long long)r->backup.meta.seq);
 	return 0;
 }
@@ -89,12 +89,12 @@ check_place(struct disk *disk, const char *dir, struct why *why)
 {
 	struct place_found found;
 	if (disk->calls->lock(disk) < 0)
-		return image_fail(why, "%s cannot be locked: %s", dir, errno == EWOULDBLOCK ? "a server or another restore works there" : strerror(errno));
+		return why_say(why, "%s cannot be locked: %s", dir, errno == EWOULDBLOCK ? "a server or another restore works there" : strerror(errno));
 	if (place_look(disk, dir, &found, why) < 0)
 		return -1;
 	if (!found.image && !found.journal && found.other[0] == '\0')
 		return 0;
-	return image_fail(why, "%s is not empty: it holds %s%s%s. A restore overwrites nothing: give a new folder, or move this one away first", dir,
+	return why_say(why, "%s is not empty: it holds %s%s%s. A restore overwrites nothing: give a new folder, or move this one away first", dir,
 	    found.image ? "an image" : found.journal ? "" : found.other, found.image && found.journal ? " and " : "",
 	    found.journal ? found.journal_name : "");
 }
@@ -123,7 +123,7 @@ write_all(const char *from, struct disk *disk, const char *dir, struct restored 
 	if (image_copy_end(disk, dir, &found, why) < 0)
 		return -1;
 	if (found.meta.seq != r->seq || memcmp(found.meta.sum, meta->sum, sizeof(meta->sum)) != 0)
-		return image_fail(why, "the image in %s is not the one that was written: its disk lies", dir);
+		return why_say(why, "the image in %s is not the one that was written: its disk lies", dir);
 	return 0;
 }
 

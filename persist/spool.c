@@ -4,28 +4,17 @@
 #include "persist/crc32c.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MARKS_BYTES (2 * SPOOL_SECTOR_BYTES) /* left free at the end of a segment: a mark and the close */
 
 int
-spool_why(struct why *why, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	vsnprintf(why->text, sizeof why->text, format, args);
-	va_end(args);
-	return -1;
-}
-
-int
 spool_why_disk(struct why *why, const char *what, uint64_t generation)
 {
 	char name[SPOOL_NAME_BYTES];
 	spool_name(name, generation);
-	return spool_why(why, "the spool cannot %s %s: %s", what, name, strerror(errno));
+	return why_say(why, "the spool cannot %s %s: %s", what, name, strerror(errno));
 }
 
 int
@@ -33,7 +22,7 @@ spool_why_damage(struct why *why, uint64_t generation, uint64_t offset, const ch
 {
 	char name[SPOOL_NAME_BYTES];
 	spool_name(name, generation);
-	return spool_why(why, "the spool's %s is damaged at offset %llu: %s. Way out: move it and the later ones (their names ascend) out of the "
+	return why_say(why, "the spool's %s is damaged at offset %llu: %s. Way out: move it and the later ones (their names ascend) out of the "
 	    "folder; what stands before is delivered, and what their tills still have is found missing by `position` and sent again",
 	    name, (unsigned long long)offset, what);
 }
@@ -170,7 +159,7 @@ spool_commit(struct spool *s, int64_t now_ms, struct why *why)
 		if (!s->spare && spool_spare_make(s, why))
 			return spool_fail(s, why);
 		if (!s->spare) {
-			spool_why(why, "the spool has no room for what it took");
+			why_say(why, "the spool has no room for what it took");
 			return spool_fail(s, why);
 		}
 		if (spool_roll(s, why))

@@ -112,9 +112,9 @@ static int
 listing_read(const struct spool *s, struct spool_window *w, struct listing *l, struct why *why)
 {
 	if (s->disk->calls->list(s->disk, list_each, l))
-		return spool_why(why, "the spool cannot list its folder: %s", strerror(errno));
+		return why_say(why, "the spool cannot list its folder: %s", strerror(errno));
 	if (l->memory_out)
-		return spool_why(why, "no memory for the list of %zu spool files", l->n);
+		return why_say(why, "no memory for the list of %zu spool files", l->n);
 	if (l->n)
 		qsort(l->files, l->n, sizeof *l->files, by_generation);
 	bool begun = false;
@@ -269,9 +269,9 @@ listing_take(struct spool *s, const struct listing *l, struct why *why)
 	s->files_max = (uint32_t)(l->n + s->options.bytes_max / s->options.segment_bytes + 2);
 	s->files = calloc(s->files_max, sizeof *s->files);
 	if (!s->files)
-		return spool_why(why, "no memory for the spool");
+		return why_say(why, "no memory for the spool");
 	if (l->new_left && s->disk->calls->remove(s->disk, SPOOL_NEW_NAME))
-		return spool_why(why, "the spool cannot remove %s: %s", SPOOL_NEW_NAME, strerror(errno));
+		return why_say(why, "the spool cannot remove %s: %s", SPOOL_NEW_NAME, strerror(errno));
 	s->generation_next = l->n ? l->files[l->n - 1].generation + 1 : 1;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct listed *file = &l->files[i];
@@ -288,7 +288,7 @@ listing_take(struct spool *s, const struct listing *l, struct why *why)
 		}
 	}
 	if (changed && s->disk->calls->sync_folder(s->disk))
-		return spool_why(why, "the spool cannot sync its folder: %s", strerror(errno));
+		return why_say(why, "the spool cannot sync its folder: %s", strerror(errno));
 	return 0;
 }
 
@@ -305,7 +305,7 @@ spool_start(struct spool *s, struct spool_found *found, struct why *why)
 		if (!s->spare && spool_spare_make(s, why))
 			return -1;
 		if (!s->spare)
-			return spool_why(why, "there is no room for a spool: it needs %llu bytes at once", (unsigned long long)s->options.segment_bytes);
+			return why_say(why, "there is no room for a spool: it needs %llu bytes at once", (unsigned long long)s->options.segment_bytes);
 		if (spool_roll(s, why))
 			return -1;
 	}
@@ -330,7 +330,7 @@ sizes_set(struct spool *s, struct why *why)
 	most = most > SPOOL_SECTOR_BYTES + SPOOL_HEAD_BYTES ? most - SPOOL_SECTOR_BYTES - SPOOL_HEAD_BYTES : 0;
 	s->payload_max = most < SPOOL_PAYLOAD_BYTES_MAX ? (size_t)most : SPOOL_PAYLOAD_BYTES_MAX;
 	if (s->payload_max < EVENT_BYTES_MAX + SPOOL_RECORD_BYTES || o->segment_bytes % SPOOL_BODY_OFFSET || o->bytes_max < 4 * o->segment_bytes)
-		return spool_why(why, "a spool of %llu bytes in segments of %llu is too small", (unsigned long long)o->bytes_max,
+		return why_say(why, "a spool of %llu bytes in segments of %llu is too small", (unsigned long long)o->bytes_max,
 		    (unsigned long long)o->segment_bytes);
 	return 0;
 }
@@ -339,11 +339,11 @@ static int
 folder_lock(struct disk *disk, struct why *why)
 {
 	if (disk->calls->lock(disk))
-		return errno == EWOULDBLOCK ? spool_why(why, "another gate uses this spool folder (it is locked)")
-		    : spool_why(why, "the spool cannot lock its folder: %s", strerror(errno));
+		return errno == EWOULDBLOCK ? why_say(why, "another gate uses this spool folder (it is locked)")
+		    : why_say(why, "the spool cannot lock its folder: %s", strerror(errno));
 	/* What an earlier process renamed or removed before a sync failed must be durable before anything builds on it. */
 	if (disk->calls->sync_folder(disk))
-		return spool_why(why, "the spool cannot sync its folder: %s", strerror(errno));
+		return why_say(why, "the spool cannot sync its folder: %s", strerror(errno));
 	return 0;
 }
 
@@ -353,7 +353,7 @@ spool_open(struct disk *disk, const struct spool_options *options, struct spool_
 	struct spool *s = calloc(1, sizeof *s);
 	*found = (struct spool_found){ 0 };
 	if (!s || accepted_init(&s->accepted, options->sources_max) < 0) {
-		spool_why(why, "no memory for the spool");
+		why_say(why, "no memory for the spool");
 		free(s);
 		return NULL;
 	}
@@ -363,7 +363,7 @@ spool_open(struct disk *disk, const struct spool_options *options, struct spool_
 	s->group = malloc(spool_window_size());
 	s->cursor.window.buffer = malloc(spool_window_size());
 	if (!s->group || !s->cursor.window.buffer)
-		spool_why(why, "no memory for the spool");
+		why_say(why, "no memory for the spool");
 	else if (sizes_set(s, why) == 0 && folder_lock(disk, why) == 0 && spool_start(s, found, why) == 0)
 		return s;
 	s->failed = true; /* writes no close */

@@ -4,6 +4,7 @@
 
 #include "persist/spool.h"
 #include "persist/spool_format.h"
+#include "persist/why.h"
 
 #define WINDOW_BYTES ((size_t)256 << 10) /* read ahead of the delivery; a longer group is read whole */
 
@@ -66,8 +67,6 @@ spool_window_size(void)
 	return spool_group_bytes(SPOOL_PAYLOAD_BYTES_MAX);
 }
 
-/* Fills why as printf does and returns -1. */
-int spool_why(struct why *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "cannot `what` FILE: errno's text". */
 int spool_why_disk(struct why *, const char *what, uint64_t generation);
 /* File, offset, what is wrong, and the way out. */

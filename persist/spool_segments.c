@@ -30,7 +30,7 @@ spool_spare_make(struct spool *s, struct why *why)
 	if (!made)
 		return 0;
 	if (calls->sync_folder(s->disk))
-		return spool_why(why, "the spool cannot sync its folder: %s", strerror(errno));
+		return why_say(why, "the spool cannot sync its folder: %s", strerror(errno));
 	s->spare = s->generation_next++;
 	s->spare_bytes = s->options.segment_bytes;
 	return 0;
@@ -98,7 +98,7 @@ oldest_recycle(struct spool *s, struct why *why)
 	if (spare ? calls->rename(s->disk, name, next) : calls->remove(s->disk, name))
 		return spool_why_disk(why, "recycle", head.generation);
 	if (calls->sync_folder(s->disk))
-		return spool_why(why, "the spool cannot sync its folder: %s", strerror(errno));
+		return why_say(why, "the spool cannot sync its folder: %s", strerror(errno));
 	if (spare) {
 		s->spare = s->generation_next++;
 		s->spare_bytes = head.bytes;

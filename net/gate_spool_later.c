@@ -101,13 +101,19 @@ later_find(struct gate_later *l, uint64_t number)
 }
 
 void
-later_settle(struct gate_later *l, struct later_event *event)
+later_carried(struct gate_later *l, struct later_event *event)
 {
 	l->bytes -= event->n;
 	free(event->at);
 	event->at = NULL;
 	event->state = LATER_GONE;
 	l->gone++;
+}
+
+void
+later_settle(struct gate_later *l, struct later_event *event)
+{
+	later_carried(l, event);
 	l->progress = true;
 }
 

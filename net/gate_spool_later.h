@@ -58,8 +58,10 @@ uint64_t later_first(struct gate_later *);
 bool later_add(struct gate_later *, uint64_t number, int64_t stamp_ms, struct bytes event, bool alone, int64_t now_ms);
 /* NULL: it is not here. */
 struct later_event *later_find(struct gate_later *, uint64_t number);
-/* It is delivered, refused for good, or carried. */
+/* It is delivered or refused for good. */
 void later_settle(struct gate_later *, struct later_event *);
+/* It is at the spool's end now, and will come again: nothing was settled, so the pauses go on growing. */
+void later_carried(struct gate_later *, struct later_event *);
 /* The next one to be sent in this round; NULL: none now. The caller marks it SENT. */
 struct later_event *later_next(struct gate_later *, int64_t now_ms);
 /* When later_next() may have something; INT64_MAX: nothing is here. */

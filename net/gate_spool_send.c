@@ -187,7 +187,7 @@ carry(struct drain *d, uint32_t most, uint64_t up_to, bool from_end, int64_t wal
 		if (spool_commit(d->spool, wall_ms, why))
 			return -1;
 		for (uint32_t i = 0; i < chunk; i++)
-			later_settle(l, &l->events[chosen[i]]);
+			later_carried(l, &l->events[chosen[i]]);
 		if (!fits)
 			break;
 		chunk = 0;

@@ -80,7 +80,7 @@ step_cell(const struct engine *e, struct ahead *a)
 	if (a->name != AHEAD_NOTHING && a->location_name != AHEAD_NOTHING)
 		a->cell = guess(&e->cells.index, a->pair_hash);
 	else if (!a->has_cell && a->slot != AHEAD_NOTHING)
-		a->cell = e->reservations.lines[a->slot].cell;
+		a->cell = e->reservations.lines[a->slot].is.cell;
 	if (a->cell != AHEAD_NOTHING)
 		fetch_cell(e, a->cell);
 }

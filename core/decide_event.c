@@ -213,7 +213,7 @@ apply_fulfil(struct engine *e, struct arrival *a, struct cell_change *cell, stru
 		reservation_load(&e->reservations, slot, r, s->lines, s->id);
 		r->extra = reservation_extra(&e->reservations, slot, s->old_extra);
 		for (int held = 0; held < 2; held++)
-			for (uint32_t i = 0; i < r->lines_n && left > 0; i++)
+			for (uint32_t i = 0; i < r->terms.lines_n && left > 0; i++)
 				if (s->lines[i].cell == cell->r.cell)
 					left -= retire(&s->lines[i], cell, left, held);
 		effect->reservation_changed = left < (uint64_t)a->c->qty;

@@ -17,9 +17,9 @@ decide_extend(struct engine *e, bool pin, const struct extend_command *c, struct
 		refuse_which(result, STATUS_LIMIT, "pin_ttl", "a pin lasts at most pin_max_ms");
 	else if (!pin && c->ttl_ms > option[OPTION_TTL_MAX_MS])
 		refuse_which(result, STATUS_LIMIT, "ttl", "ttl_ms is above ttl_max_ms");
-	else if (!pin && until - h.r.created_at > option[OPTION_TTL_MAX_MS])
+	else if (!pin && until - h.r.terms.created_at > option[OPTION_TTL_MAX_MS])
 		refuse_which(result, STATUS_LIMIT, "life", "a hold lives at most ttl_max_ms in all");
-	else if (pin && h.r.flags & RESERVATION_PINNED)
+	else if (pin && h.r.terms.flags & RESERVATION_PINNED)
 		refuse_which(result, STATUS_LIMIT, "pin", "a hold is pinned at most once");
 	else if (hand_is_dead(e, &h))
 		refuse(result, STATUS_EXPIRED, "the hold has expired");
@@ -27,14 +27,14 @@ decide_extend(struct engine *e, bool pin, const struct extend_command *c, struct
 		hand_wrong_state(&h, "nothing is held any more", result);
 	if (result->status != STATUS_OK)
 		return;
-	if (until > h.r.expires_at)
-		h.r.expires_at = until;
+	if (until > terms_expire_at(&h.r.terms))
+		h.r.terms.life_ms = (uint32_t)(until - h.r.terms.created_at);
 	if (pin)
-		h.r.flags |= RESERVATION_PINNED;
+		h.r.terms.flags |= RESERVATION_PINNED;
 	step_begin(e, pin ? CAUSE_PIN : CAUSE_EXTEND, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
 	emit_reservation(e, &h.r);
 	step_end(e);
-	result->expires_at = h.r.expires_at;
+	result->expires_at = terms_expire_at(&h.r.terms);
 	result->state = h.state;
 	result->seq = e->seq;
 }
@@ -46,7 +46,7 @@ static uint32_t
 moved_before(const struct engine *e, const struct hand *h, uint32_t line, uint32_t location)
 {
 	uint32_t i = 0;
-	while (i < h->r.lines_n && !(e->scratch->lines[i].origin == line + 1 && e->cells.at[e->scratch->lines[i].cell].location == location))
+	while (i < h->r.terms.lines_n && !(e->scratch->lines[i].origin == line + 1 && e->cells.at[e->scratch->lines[i].cell].location == location))
 		i++;
 	return i;
 }
@@ -64,7 +64,7 @@ static void
 move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, struct result *result)
 {
 	struct scratch *s = e->scratch;
-	struct line_record *from = &s->lines[index], *to = &s->lines[h->r.lines_n];
+	struct line_record *from = &s->lines[index], *to = &s->lines[h->r.terms.lines_n];
 	uint32_t units = from->held + from->committed;
 	changes_begin(e);
 	struct cell_change *target = change_of_pair(e, e->cells.at[from->cell].sku, location);
@@ -78,7 +78,7 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 		result->shorts_n = 1;
 		return;
 	}
-	if (!reservations_extra_room(&e->reservations, h->slot, h->r.lines_n)) {
+	if (!reservations_extra_room(&e->reservations, h->slot, h->r.terms.lines_n)) {
 		refuse_which(result, STATUS_CAPACITY, "extra_lines", "a table of the server is full");
 		return;
 	}
@@ -94,7 +94,7 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 	source->changed = target->changed = true;
 	*to = (struct line_record){ .cell = target->r.cell, .granted = units, .held = from->held, .committed = from->committed, .origin = index + 1 };
 	from->held = from->committed = 0;
-	h->r.lines_n++;
+	h->r.terms.lines_n++;
 	step_begin(e, CAUSE_MOVE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
 	changes_emit(e);
 	emit_reservation(e, &h->r);
@@ -115,7 +115,7 @@ decide_move(struct engine *e, const struct move_command *c, struct result *resul
 	}
 	if (!hand_take(e, c->id, &h, result))
 		return;
-	if (c->line >= h.r.lines_n) {
+	if (c->line >= h.r.terms.lines_n) {
 		refuse(result, STATUS_BAD_REQUEST, "the reservation has no line of that index");
 		return;
 	}
@@ -128,14 +128,14 @@ decide_move(struct engine *e, const struct move_command *c, struct result *resul
 	result->state = h.state;
 	if (e->cells.at[line->cell].location == location) {
 		move_answer(e, line->cell, (int64_t)units + line->fulfilled + line->released + line->expired + line->handed_over, result);
-	} else if (units == 0 && earlier < h.r.lines_n) {
+	} else if (units == 0 && earlier < h.r.terms.lines_n) {
 		move_answer(e, s->lines[earlier].cell, s->lines[earlier].granted, result);
 		result->again = true;
 	} else if (units == 0) {
 		hand_wrong_state(&h, "nothing is left on that line", result);
 	} else if (line->held && hand_is_dead(e, &h)) {
 		refuse(result, STATUS_EXPIRED, "the hold has expired");
-	} else if (h.r.lines_n == LINES_MAX) {
+	} else if (h.r.terms.lines_n == LINES_MAX) {
 		refuse_which(result, STATUS_LIMIT, "lines", "a reservation has at most 4096 lines");
 	} else {
 		move_units(e, &h, c->line, location, result);
@@ -150,9 +150,9 @@ expire_one(struct engine *e, uint32_t slot)
 	struct scratch *s = e->scratch;
 	struct hand h;
 	hand_take_slot(e, slot, &h);
-	ensure(h.r.expires_at <= e->now);
+	ensure(terms_expire_at(&h.r.terms) <= e->now);
 	changes_begin(e);
-	for (uint32_t i = 0; i < h.r.lines_n; i++)
+	for (uint32_t i = 0; i < h.r.terms.lines_n; i++)
 		if (s->lines[i].held)
 			hand_line_move(e, &s->lines[i], RESERVATION_EXPIRED, s->lines[i].held);
 	step_begin(e, CAUSE_EXPIRE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });

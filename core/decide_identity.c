@@ -76,7 +76,7 @@ arrival_emit_seen(struct engine *e, const struct arrival *a, enum event_outcome 
 		sources_after(&e->sources, a->source, c->n, a->at, &m);
 		emit_mark(e, &m);
 	} else if (!a->replay) {
-		struct free_id_record f = { .number = e->free_ids.next, .ring = e->free_ids.ring, .source = a->source, .digest = a->digest,
+		struct free_id_record f = { .number = e->free_ids.next, .slot = (uint32_t)(e->free_ids.next % e->free_ids.ring), .source = a->source, .digest = a->digest,
 			.arrival = e->now, .outcome = outcome, .status = status };
 		free_id_key(c->id, f.id);
 		emit_free_id(e, &f);

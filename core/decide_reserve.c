@@ -37,12 +37,12 @@ first_reply(struct engine *e, uint32_t slot, struct result *result)
 	struct scratch *s = e->scratch;
 	struct reservation_record r;
 	reservation_load(&e->reservations, slot, &r, s->lines, s->id);
-	result->seq = r.first_seq;
+	result->seq = r.terms.first_seq;
 	result->state = RESERVATION_HELD;
-	result->expires_at = r.created_at + r.ttl_ms;
+	result->expires_at = r.terms.created_at + r.terms.ttl_ms;
 	result->lines = s->result_lines;
 	result->lines_n = 0;
-	for (uint32_t i = 0; i < r.lines_n && r.lines[i].origin == 0; i++)
+	for (uint32_t i = 0; i < r.terms.lines_n && r.lines[i].origin == 0; i++)
 		s->result_lines[result->lines_n++] = line_of(e, r.lines[i].cell, r.lines[i].granted);
 }
 
@@ -74,10 +74,10 @@ next_release(struct engine *e, uint32_t n, struct short_line *s)
 		for (; link && seen < LINES_MAX; seen++) {
 			const struct line *line = &e->reservations.lines[link - 1];
 			int64_t ends = e->reservations.at[line->slot].expires_at;
-			if (line->held && (cached->at < 0 || ends < cached->at))
+			if (line->is.held && (cached->at < 0 || ends < cached->at))
 				cached->at = ends, cached->qty = 0;
-			if (line->held && ends == cached->at)
-				cached->qty += line->held;
+			if (line->is.held && ends == cached->at)
+				cached->qty += line->is.held;
 			link = line->cell_next;
 		}
 		if (seen < RELEASE_FEW)
@@ -143,16 +143,16 @@ replaced_find(struct engine *e, const struct reserve_command *c, struct reservat
 	if (c->replaces.n == 0)
 		return SLOT_NONE;
 	uint32_t slot = reservations_find(&e->reservations, c->replaces);
-	if (slot == SLOT_NONE || e->reservations.at[slot].flags & RESERVATION_FINISHED)
+	if (slot == SLOT_NONE || e->reservations.at[slot].terms.flags & RESERVATION_FINISHED)
 		return SLOT_NONE;
 	reservation_load(&e->reservations, slot, old, s->old_lines, s->old_id);
 	old->extra = reservation_extra(&e->reservations, slot, s->old_extra);
-	struct bytes owner = refs_begin(old->extra, &refs);
+	struct bytes owner = refs_begin(record_extra(old), &refs);
 	enum reservation_state state = reservation_state(old);
 	uint64_t committed = 0;
-	for (uint32_t i = 0; i < old->lines_n; i++)
+	for (uint32_t i = 0; i < old->terms.lines_n; i++)
 		committed += old->lines[i].committed;
-	if (state == RESERVATION_HELD && committed == 0 && e->now >= old->expires_at)
+	if (state == RESERVATION_HELD && committed == 0 && e->now >= terms_expire_at(&old->terms))
 		return SLOT_NONE;
 	if (!bytes_equal(owner, c->owner))
 		refuse(result, STATUS_FORBIDDEN, "the reservation to replace has another owner");
@@ -165,7 +165,7 @@ replaced_find(struct engine *e, const struct reserve_command *c, struct reservat
 static void
 replaced_release(struct engine *e, const struct reservation_record *old)
 {
-	for (uint32_t i = 0; i < old->lines_n; i++) {
+	for (uint32_t i = 0; i < old->terms.lines_n; i++) {
 		struct line_record *l = &e->scratch->old_lines[i];
 		if (l->held == 0)
 			continue;
@@ -233,13 +233,13 @@ room(struct engine *e, const struct reserve_command *c, uint32_t slot, size_t ex
 	return full == NULL;
 }
 
-static uint32_t
+static uint16_t
 channel_id(struct engine *e, struct bytes channel)
 {
 	if (channel.n == 0)
 		return 0;
 	uint32_t id = names_find(&e->names[NAMES_CHANNEL], channel);
-	return 1 + (id == NAME_NONE ? emit_name(e, NAMES_CHANNEL, channel) : id);
+	return (uint16_t)(1 + (id == NAME_NONE ? emit_name(e, NAMES_CHANNEL, channel) : id));
 }
 
 /* What the command comes to, beside its lines in the scratch. */
@@ -256,19 +256,22 @@ grant(struct engine *e, const struct reserve_command *c, const struct asked *ask
 	struct scratch *s = e->scratch;
 	uint32_t slot = reservations_next_slot(&e->reservations); /* before the old one is finished: what room() looked at */
 	step_begin(e, CAUSE_RESERVE, c->ref, (struct bytes){ NULL, 0 });
-	uint32_t channel = channel_id(e, c->channel);
+	uint16_t channel = channel_id(e, c->channel);
 	changes_emit(e);
 	if (old_slot != SLOT_NONE)
 		emit_reservation(e, old);
 	struct reservation_record r = {
-		.slot = slot, .id = c->id, .flags = c->partial ? RESERVATION_PARTIAL : 0,
-		.channel = channel, .created_at = e->now, .expires_at = e->now + asked->ttl, .ttl_ms = asked->ttl, .first_seq = e->seq,
-		.digest = asked->digest, .lines_n = c->lines_n, .lines = s->lines, .extra = asked->extra, .id_hash = asked->id_hash,
+		.slot = slot, .id = c->id.at, .lines = s->lines, .extra = asked->extra.at, .id_hash = asked->id_hash,
+		.terms = {
+			.created_at = e->now, .first_seq = e->seq, .digest = asked->digest, .ttl_ms = (uint32_t)asked->ttl, .life_ms = (uint32_t)asked->ttl,
+			.lines_n = (uint16_t)c->lines_n, .extra_n = (uint16_t)asked->extra.n, .channel = channel,
+			.flags = c->partial ? RESERVATION_PARTIAL : 0, .id_n = (uint8_t)c->id.n,
+		},
 	};
 	emit_reservation(e, &r);
 	step_end(e);
 	result->state = RESERVATION_HELD;
-	result->expires_at = r.expires_at;
+	result->expires_at = terms_expire_at(&r.terms);
 	result->lines = s->result_lines;
 	result->lines_n = c->lines_n;
 	for (uint32_t i = 0; i < c->lines_n; i++)
@@ -285,7 +288,7 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 		return;
 	struct asked asked = { .digest = content_digest(e, c), .id_hash = hint_id_hash(e, c->id) };
 	uint32_t slot = reservations_look(&e->reservations, asked.id_hash, c->id);
-	if (slot != SLOT_NONE && e->reservations.at[slot].digest != asked.digest) {
+	if (slot != SLOT_NONE && e->reservations.at[slot].terms.digest != asked.digest) {
 		refuse(result, STATUS_CONFLICT, "this id was used for another reservation");
 		return;
 	}

@@ -43,7 +43,7 @@ answered_before(struct engine *e, const struct hand *h, struct bytes wanted, uin
 	struct refs refs;
 	struct ref ref;
 	*refs_n = 0;
-	refs_begin(h->r.extra, &refs);
+	refs_begin(record_extra(&h->r), &refs);
 	while (refs_next(&refs, &ref)) {
 		++*refs_n;
 		if (wanted.n == 0 || !bytes_equal(ref.ref, wanted))
@@ -74,20 +74,21 @@ extra_grow(struct engine *e, struct hand *h, const struct ref *ref)
 {
 	struct scratch *s = e->scratch;
 	uint8_t *at = s->extra;
-	size_t most = h->r.extra.n + NAME_BYTES_MAX + 48 + (size_t)ref->moved_n * 10;
+	size_t most = h->r.terms.extra_n + NAME_BYTES_MAX + 48 + (size_t)ref->moved_n * 10;
 	if (most > EXTRA_BYTES_MAX)
 		return false;
-	if (h->r.extra.n) {
-		memcpy(at, h->r.extra.at, h->r.extra.n);
-		at += h->r.extra.n;
+	if (h->r.terms.extra_n) {
+		memcpy(at, h->r.extra, h->r.terms.extra_n);
+		at += h->r.terms.extra_n;
 	} else {
 		at = refs_put_owner(at, (struct bytes){ NULL, 0 });
 	}
 	at = ref_put(at, ref);
-	for (uint32_t i = 0; i < h->r.lines_n; i++)
+	for (uint32_t i = 0; i < h->r.terms.lines_n; i++)
 		if (s->moved[i])
 			at = ref_put_moved(at, i, s->moved[i]);
-	h->r.extra = (struct bytes){ s->extra, (uint32_t)(at - s->extra) };
+	h->r.extra = s->extra;
+	h->r.terms.extra_n = (uint16_t)(at - s->extra);
 	return true;
 }
 
@@ -115,7 +116,7 @@ enough(const struct engine *e, const struct hand *h, const struct settle_rule *r
 	for (uint32_t k = 0; k < c->lines_n; k++)
 		if (bytes_equal(c->lines[k].sku, c->lines[a].sku) && bytes_equal(c->lines[k].location, c->lines[a].location))
 			asked += c->lines[k].qty;
-	for (uint32_t i = 0; i < h->r.lines_n; i++)
+	for (uint32_t i = 0; i < h->r.terms.lines_n; i++)
 		if (line_is_of(e, &h->r.lines[i], &c->lines[a]))
 			*there += movable(rule, &h->r.lines[i]);
 	return asked <= *there;
@@ -126,7 +127,7 @@ static bool
 spread(struct engine *e, const struct hand *h, const struct settle_rule *rule, const struct settle_command *c, struct result *result)
 {
 	struct scratch *s = e->scratch;
-	memset(s->moved, 0, h->r.lines_n * sizeof s->moved[0]);
+	memset(s->moved, 0, h->r.terms.lines_n * sizeof s->moved[0]);
 	for (uint32_t a = 0; a < c->lines_n; a++) {
 		int64_t wanted = c->lines[a].qty, there;
 		if (!enough(e, h, rule, c, a, &there)) {
@@ -134,7 +135,7 @@ spread(struct engine *e, const struct hand *h, const struct settle_rule *rule, c
 			result->number = there;
 			return false;
 		}
-		for (uint32_t i = 0; i < h->r.lines_n && wanted > 0; i++) {
+		for (uint32_t i = 0; i < h->r.terms.lines_n && wanted > 0; i++) {
 			if (!line_is_of(e, &s->lines[i], &c->lines[a]))
 				continue;
 			int64_t left = (int64_t)movable(rule, &s->lines[i]) - s->moved[i];
@@ -153,7 +154,7 @@ move_all(struct engine *e, const struct hand *h, enum reservation_state to)
 	struct scratch *s = e->scratch;
 	int deltas = 0;
 	changes_begin(e);
-	for (uint32_t i = 0; i < h->r.lines_n; i++) {
+	for (uint32_t i = 0; i < h->r.terms.lines_n; i++) {
 		bool fits;
 		if (s->moved[i] == 0)
 			continue;
@@ -177,7 +178,7 @@ settle_result(struct engine *e, const struct hand *h, struct result *result)
 	result->state = reservation_state(&h->r);
 	result->lines = s->result_lines;
 	result->lines_n = 0;
-	for (uint32_t i = 0; i < h->r.lines_n; i++)
+	for (uint32_t i = 0; i < h->r.terms.lines_n; i++)
 		if (s->moved[i])
 			s->result_lines[result->lines_n++] = line_of(e, s->lines[i].cell, s->moved[i]);
 }
@@ -225,7 +226,7 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 		return;
 	}
 	if (c->lines_n == 0)
-		for (uint32_t i = 0; i < h.r.lines_n; i++)
+		for (uint32_t i = 0; i < h.r.terms.lines_n; i++)
 			s->moved[i] = movable(rule, &s->lines[i]);
 	else if (!spread(e, &h, rule, c, result))
 		return;
@@ -244,7 +245,7 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 		refuse_which(result, STATUS_LIMIT, "refs", "the refs of this reservation take more room than one may");
 		return;
 	}
-	uint32_t back = blobs_needed(e->reservations.at[h.slot].extra_n), blocks = blobs_needed(h.r.extra.n);
+	uint32_t back = blobs_needed(e->reservations.at[h.slot].terms.extra_n), blocks = blobs_needed(h.r.terms.extra_n);
 	if (!blobs_room(&e->blobs, blocks > back ? blocks - back : 0)) {
 		refuse_which(result, STATUS_CAPACITY, "blobs", "a table of the server is full");
 		return;

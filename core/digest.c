@@ -83,11 +83,11 @@ add_lines(struct engine *e, uint32_t slot)
 {
 	uint8_t scratch[NAME_BYTES_MAX];
 	const struct reservation *r = &e->reservations.at[slot];
-	if (r->id_n == 0 || r->flags & RESERVATION_FINISHED)
+	if (r->terms.id_n == 0 || r->terms.flags & RESERVATION_FINISHED)
 		return;
 	struct bytes id = reservation_id(&e->reservations, slot, scratch);
-	for (uint32_t i = 0, n = slot; i < r->lines_n; i++, n = e->reservations.lines[n].next - 1) {
-		const struct line *l = &e->reservations.lines[n];
+	for (uint32_t i = 0, n = slot; i < r->terms.lines_n; i++, n = e->reservations.lines[n].next - 1) {
+		const struct line_record *l = &e->reservations.lines[n].is;
 		struct ink ink = { .n = 0 };
 		if (l->held + l->committed == 0 || !in_scope(e, l->cell))
 			continue;
@@ -292,13 +292,14 @@ state_reservation(const struct engine *e, uint32_t slot, struct sum *s)
 	reservation_load(&e->reservations, slot, &r, e->scratch->lines, id);
 	r.extra = reservation_extra(&e->reservations, slot, e->scratch->old_extra);
 	sum_begin(s, ENTRY_RESERVATION, slot);
-	ink_bytes(&s->ink, r.id);
-	const int64_t numbers[] = { r.flags, r.channel, r.created_at, r.expires_at, r.ttl_ms, (int64_t)r.first_seq, (int64_t)r.digest,
-		r.lines_n, (int64_t)e->reservations.at[slot].seq, (int64_t)hash_bytes(r.extra) };
+	ink_bytes(&s->ink, record_id(&r));
+	const struct reservation_terms *t = &r.terms;
+	const int64_t numbers[] = { t->flags, t->channel, t->created_at, t->life_ms, t->ttl_ms, (int64_t)t->first_seq, (int64_t)t->digest,
+		t->lines_n, (int64_t)e->reservations.at[slot].seq, (int64_t)hash_bytes(record_extra(&r)) };
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		ink_number(&s->ink, numbers[i]);
 	sum_end(s);
-	for (uint32_t i = 0; i < r.lines_n; i++) {
+	for (uint32_t i = 0; i < r.terms.lines_n; i++) {
 		sum_begin(s, ENTRY_RESERVATION, (uint64_t)slot << 16 | i);
 		const struct line_record *l = &r.lines[i];
 		const uint32_t units[] = { l->cell, l->granted, l->held, l->committed, l->fulfilled, l->released, l->expired, l->handed_over,

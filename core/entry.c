@@ -1,30 +1,12 @@
 #include "core/entry.h"
 
-/* The low 28 bits, seven in each of four bytes that all say "more follows". */
-static inline uint32_t
-spread(uint64_t v)
-{
-	return (uint32_t)(v & 0x7f) | (uint32_t)(v << 1 & 0x7f00) | (uint32_t)(v << 2 & 0x7f0000) | (uint32_t)(v << 3 & 0x7f000000) | 0x80808080;
-}
-
-/* Words, not bytes: most long numbers are instants (6 bytes) and positions. */
 uint8_t *
-varint_put_long(uint8_t *at, uint64_t value)
+varint_put(uint8_t *at, uint64_t value)
 {
-	uint32_t word = spread(value);
-	for (; value >= UINT64_C(1) << 28; word = spread(value)) {
-		memcpy(at, &word, 4);
-		at += 4;
-		value >>= 28;
-	}
-	if (value < 1u << 14) {
-		word &= value < 1u << 7 ? ~0x80u : ~0x8000u;
-		memcpy(at, &word, 4);
-		return at + (value < 1u << 7 ? 1 : 2);
-	}
-	word &= value < 1u << 21 ? ~0x800000u : ~0x80000000;
-	memcpy(at, &word, 4);
-	return at + (value < 1u << 21 ? 3 : 4);
+	for (; value >= 1u << 7; value >>= 7)
+		*at++ = (uint8_t)(value | 0x80);
+	*at++ = (uint8_t)value;
+	return at;
 }
 
 const uint8_t *
@@ -46,30 +28,32 @@ varint_get(const uint8_t *at, const uint8_t *end, uint64_t *value)
 	return NULL;
 }
 
-/* A varint length and that many bytes. */
-static const uint8_t *
-string_get(const uint8_t *at, const uint8_t *end, struct bytes *string)
+uint8_t *
+entry_end_long(uint8_t *start, enum entry_kind kind, uint64_t key, size_t n)
 {
-	uint64_t n;
-	at = varint_get(at, end, &n);
-	if (at == NULL || n > (uint64_t)(end - at))
-		return NULL;
-	*string = (struct bytes){ at, (uint32_t)n };
-	return at + n;
+	uint64_t head = (uint64_t)kind | (uint64_t)ENTRY_BODY_LONG << 8 | key << 24;
+	uint32_t truth = (uint32_t)n;
+	memmove(start + ENTRY_HEAD_BYTES + sizeof truth, start + ENTRY_HEAD_BYTES, n);
+	memcpy(start, &head, sizeof head);
+	memcpy(start + ENTRY_HEAD_BYTES, &truth, sizeof truth);
+	return start + ENTRY_HEAD_BYTES + sizeof truth + n;
 }
 
 int
 step_next(const uint8_t **at, const uint8_t *end, struct cause *cause, const uint8_t **entries, const uint8_t **entries_end)
 {
-	struct bytes body;
+	uint32_t head;
 	if (*at == end)
 		return 0;
-	const uint8_t *next = string_get(*at, end, &body);
-	if (next == NULL || body.n < 2)
+	if (end - *at < STEP_HEAD_BYTES)
 		return -1;
-	*cause = (struct cause){ .kind = (enum cause_kind)body.at[0] };
-	uint8_t flags = body.at[1];
-	const uint8_t *inside = body.at + 2;
+	memcpy(&head, *at, sizeof head);
+	size_t n = head & STEP_BYTES_MAX;
+	if (n < STEP_HEAD_BYTES - 3 || n > (size_t)(end - *at) - 3)
+		return -1;
+	*cause = (struct cause){ .kind = (enum cause_kind)(head >> 24) };
+	const uint8_t *inside = *at + STEP_HEAD_BYTES, *next = *at + 3 + n;
+	uint8_t flags = inside[-1];
 	if (flags & 1)
 		inside = string_get(inside, next, &cause->ref);
 	if (inside != NULL && (flags & 2))
@@ -85,19 +69,24 @@ step_next(const uint8_t **at, const uint8_t *end, struct cause *cause, const uin
 int
 entry_next(const uint8_t **at, const uint8_t *end, struct entry_bytes *entry)
 {
-	struct bytes inside;
+	const uint8_t *body = *at + ENTRY_HEAD_BYTES;
+	uint64_t head;
 	if (*at == end)
 		return 0;
-	enum entry_kind kind = (enum entry_kind)**at;
-	const uint8_t *next = string_get(*at + 1, end, &inside);
-	if (next == NULL)
+	if (end - *at < ENTRY_HEAD_BYTES)
 		return -1;
-	entry->kind = kind;
-	entry->body = varint_get(inside.at, next, &entry->key);
-	if (entry->body == NULL)
+	memcpy(&head, *at, sizeof head);
+	uint32_t n = head >> 8 & ENTRY_BODY_LONG;
+	if (n == ENTRY_BODY_LONG) {
+		if ((size_t)(end - body) < sizeof n)
+			return -1;
+		memcpy(&n, body, sizeof n);
+		body += sizeof n;
+	}
+	if (n > (size_t)(end - body))
 		return -1;
-	entry->body_n = (uint32_t)(next - entry->body);
-	*at = next;
+	*entry = (struct entry_bytes){ .kind = (enum entry_kind)(head & 0xff), .key = head >> 24, .body = body, .body_n = n };
+	*at = body + n;
 	return 1;
 }
 

@@ -3,10 +3,11 @@
  * entries it made; an entry is an after-image under a key.
  *
  *   batch payload = step*
- *   step          = varint bytes_that_follow, cause, entry*
+ *   step          = u24 bytes that follow, cause, entry*
  *   cause         = u8 enum cause_kind, u8 flags (1: ref, 2: reason), [string ref], [string reason]
- *   entry         = u8 enum entry_kind, varint bytes_that_follow, varint key, body
- *   string        = varint length, bytes      varint = LEB128, signed ones zig-zag
+ *   entry         = head, body      head = u8 enum entry_kind, u16 bytes of the body, u40 key: one word, written with one store
+ *                   a body of 65,535 bytes or more: that number in the head and a u32 with the truth behind it
+ *   string        = u8 length, bytes      all numbers little-endian
  *
  * Positions: the first step of a batch has the batch's first position, each further step the next one. An entry's
  * position is its step's. So a cart's cells share one position and the chain of a cell names steps (E1: a step has
@@ -53,6 +54,11 @@ struct cause {
 	struct bytes ref, reason;
 };
 
+#define STEP_HEAD_BYTES  5
+#define STEP_BYTES_MAX   ((1u << 24) - 1)
+#define ENTRY_HEAD_BYTES 8
+#define ENTRY_KEY_MAX    ((UINT64_C(1) << 40) - 1)
+#define ENTRY_BODY_LONG  UINT16_MAX
 /* Longest LEB128 form of 64 bits. */
 #define VARINT_BYTES_MAX 10
 
@@ -73,23 +79,48 @@ int step_next(const uint8_t **at, const uint8_t *end, struct cause *, const uint
 /* The same for the entries of a step. */
 int entry_next(const uint8_t **at, const uint8_t *end, struct entry_bytes *);
 
-/*
- * Varints. Put returns the end; it may write all of VARINT_BYTES_MAX bytes, whatever the number is, so that it need not ask how many.
- * Get returns NULL past `end` or on overlong input.
- */
-uint8_t *varint_put_long(uint8_t *, uint64_t); /* three bytes or more; right for all */
+/* A body stands at start + ENTRY_HEAD_BYTES and ends at `end`: puts the head before it; the entry's end. */
+uint8_t *entry_end_long(uint8_t *start, enum entry_kind, uint64_t key, size_t n);
 static inline uint8_t *
-varint_put(uint8_t *at, uint64_t value)
+entry_end(uint8_t *start, enum entry_kind kind, uint64_t key, uint8_t *end)
 {
-	at[0] = (uint8_t)value;
-	if (value < 1u << 7)
-		return at + 1;
-	if (value >= 1u << 14)
-		return varint_put_long(at, value);
-	at[0] = (uint8_t)(value | 0x80);
-	at[1] = (uint8_t)(value >> 7);
-	return at + 2;
+	size_t n = (size_t)(end - start) - ENTRY_HEAD_BYTES;
+	uint64_t head = (uint64_t)kind | n << 8 | key << 24;
+	if (n >= ENTRY_BODY_LONG)
+		return entry_end_long(start, kind, key, n);
+	memcpy(start, &head, sizeof head);
+	return end;
 }
+
+/* The same for a step: its flags, strings and entries stand at start + STEP_HEAD_BYTES. */
+static inline void
+step_end_at(uint8_t *start, enum cause_kind cause, uint8_t flags, const uint8_t *end)
+{
+	uint32_t head = (uint32_t)(end - start - 3) | (uint32_t)cause << 24;
+	memcpy(start, &head, sizeof head);
+	start[4] = flags;
+}
+
+/* A string of at most 255 bytes; the end. */
+static inline uint8_t *
+string_put(uint8_t *at, struct bytes string)
+{
+	*at++ = (uint8_t)string.n;
+	memory_copy(at, string.at, string.n);
+	return at + string.n;
+}
+/* NULL: it does not end before `end`. */
+static inline const uint8_t *
+string_get(const uint8_t *at, const uint8_t *end, struct bytes *string)
+{
+	if (at == NULL || at >= end || *at > end - at - 1)
+		return NULL;
+	*string = (struct bytes){ at + 1, *at };
+	return at + 1 + *at;
+}
+
+/* Varints, for what is mostly tiny (refs.h). Put returns the end; get returns NULL past `end` or on overlong input. */
+uint8_t *varint_put(uint8_t *, uint64_t);
 const uint8_t *varint_get(const uint8_t *at, const uint8_t *end, uint64_t *);
 
 /* "cell", "reservation", ...: for doctor and messages; "unknown kind" otherwise. */

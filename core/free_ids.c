@@ -40,12 +40,11 @@ free_ids_find(const struct free_ids *ids, uint32_t source, struct bytes id)
 void
 free_ids_evolve(struct free_ids *ids, uint64_t seq, const struct free_id_record *r)
 {
-	uint32_t slot = (uint32_t)(r->number % ids->ring);
-	struct free_id *f = &ids->at[slot];
+	struct free_id *f = &ids->at[r->slot];
 	if (f->seq_outcome)
-		index_remove(&ids->index, f->id[0], slot);
+		index_remove(&ids->index, f->id[0], r->slot);
 	*f = (struct free_id){ { r->id[0], r->id[1] }, r->digest, seq << 11 | (uint64_t)r->status << 3 | r->outcome, r->arrival, r->source };
-	index_put(&ids->index, f->id[0], slot);
+	index_put(&ids->index, f->id[0], r->slot);
 	if (r->number >= ids->next)
 		ids->next = r->number + 1;
 }

@@ -21,7 +21,7 @@ hand_take(struct engine *e, struct bytes id, struct hand *h, struct result *resu
 	hand_take_slot(e, h->slot, h);
 	h->state = reservation_state(&h->r);
 	h->held = h->committed = 0;
-	for (uint32_t i = 0; i < h->r.lines_n; i++) {
+	for (uint32_t i = 0; i < h->r.terms.lines_n; i++) {
 		h->held += s->lines[i].held;
 		h->committed += s->lines[i].committed;
 	}
@@ -31,7 +31,7 @@ hand_take(struct engine *e, struct bytes id, struct hand *h, struct result *resu
 bool
 hand_is_dead(const struct engine *e, const struct hand *h)
 {
-	return h->held > 0 && e->now >= h->r.expires_at;
+	return h->held > 0 && e->now >= terms_expire_at(&h->r.terms);
 }
 
 void

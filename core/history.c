@@ -100,7 +100,7 @@ history_evicts(const struct history *h, uint32_t cell, struct floor_record out[2
 {
 	uint32_t n = 0;
 	struct delta_record old;
-	if (history_slot(h, (uint32_t)(h->next % h->ring), &old))
+	if (history_slot(h, h->next_slot, &old))
 		out[n++] = (struct floor_record){ old.cell, old.at };
 	if (h->of_cell[cell] >= DELTAS_OF_CELL_MAX) {
 		int64_t floor = half_floor(h, cell);
@@ -125,7 +125,7 @@ hang(struct history *h, uint32_t slot)
 void
 history_append(struct history *h, const struct delta_record *r)
 {
-	uint32_t slot = (uint32_t)(r->number % h->ring);
+	uint32_t slot = r->slot;
 	struct delta *d = &h->at[slot];
 	if (d->cell && !h->loading)
 		h->of_cell[d->cell - 1]--;
@@ -134,8 +134,10 @@ history_append(struct history *h, const struct delta_record *r)
 		.n_arrival = r->n << ARRIVAL_HIGH_BITS | ((uint64_t)r->arrival >> 32 & ((1u << ARRIVAL_HIGH_BITS) - 1)),
 		.arrival = (uint32_t)r->arrival, .cell = r->cell + 1, .qty = (int32_t)r->qty,
 	};
-	if (r->number >= h->next)
+	if (r->number >= h->next) {
 		h->next = r->number + 1;
+		h->next_slot = slot + 1 == h->ring ? 0 : slot + 1;
+	}
 	if (!h->loading)
 		hang(h, slot);
 }
@@ -184,7 +186,7 @@ history_slot(const struct history *h, uint32_t slot, struct delta_record *r)
 	if (d->cell == 0)
 		return false;
 	*r = (struct delta_record){
-		.cell = d->cell - 1, .at = delta_at(d), .arrival = delta_arrival(d), .qty = d->qty, .ring = h->ring,
+		.cell = d->cell - 1, .at = delta_at(d), .arrival = delta_arrival(d), .qty = d->qty, .slot = slot,
 		.source = (uint32_t)(d->at_source & ((1u << SOURCE_BITS) - 1)), .n = d->n_arrival >> ARRIVAL_HIGH_BITS,
 	};
 	return r->at > counted_at(h, r->cell) && r->at > history_floor_of(h, r->cell);

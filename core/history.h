@@ -30,6 +30,7 @@ struct history {
 	struct delta *at;
 	uint32_t ring;
 	uint64_t next; /* number of the next delta */
+	uint32_t next_slot; /* next mod ring */
 	uint32_t *of_cell; /* deltas of each cell that may still hang in its chain */
 	int64_t *floor; /* floor + 1 of each cell; 0: none. Pages are only touched where deltas were dropped */
 	struct cells *cells;

@@ -122,34 +122,34 @@ static const char *
 reservation_misfit(struct engine *e, const struct reservation_record *r)
 {
 	struct reservations *v = &e->reservations;
-	if (r->slot >= v->max || r->lines_n > LINES_MAX)
+	if (r->slot >= v->max)
 		return "more reservations than the table takes: raise reservations_max";
-	if (!reservations_extra_room(v, r->slot, r->lines_n - 1))
+	if (!reservations_extra_room(v, r->slot, r->terms.lines_n - 1))
 		return "more lines than the table takes: raise extra_lines_max";
 	if (r->slot > v->high && !e->history.loading)
 		return "a reservation entry out of order";
-	if (v->unindexed && v->at[r->slot].id_n)
+	if (v->unindexed && v->at[r->slot].terms.id_n)
 		return "a reservation entry that comes twice";
-	const struct reservation *old = &v->at[r->slot];
-	bool same = old->id_n && bytes_equal(reservation_id(v, r->slot, e->scratch->id), r->id);
+	const struct reservation_terms *old = &v->at[r->slot].terms;
+	bool same = old->id_n && bytes_equal(reservation_id(v, r->slot, e->scratch->id), record_id(r));
 	uint32_t back = blobs_needed(old->extra_n) + (same || old->id_n <= ID_INLINE ? 0 : blobs_needed(old->id_n));
-	uint32_t wanted = blobs_needed(r->extra.n) + (same || r->id.n <= ID_INLINE ? 0 : blobs_needed(r->id.n));
+	uint32_t wanted = blobs_needed(r->terms.extra_n) + (same || r->terms.id_n <= ID_INLINE ? 0 : blobs_needed(r->terms.id_n));
 	if (!blobs_room(&e->blobs, wanted > back ? wanted - back : 0))
 		return TEXT_FULL;
 	if (old->id_n && !same && !(old->flags & RESERVATION_FINISHED))
 		return "a reservation entry over an open one";
 	uint32_t n = r->slot, open = 0;
-	for (uint32_t i = 0; i < r->lines_n; i++) {
+	for (uint32_t i = 0; i < r->terms.lines_n; i++) {
 		if (r->lines[i].cell >= cells_count(&e->cells))
 			return "a reservation entry with an unknown cell";
 		if (same && i < old->lines_n) {
-			if (v->lines[n].cell != r->lines[i].cell)
+			if (v->lines[n].is.cell != r->lines[i].cell)
 				return "a reservation entry that changes a line's cell";
 			n = v->lines[n].next - 1;
 		}
 		open += r->lines[i].held + r->lines[i].committed > 0;
 	}
-	if (same && (r->lines_n < old->lines_n || (old->flags & RESERVATION_FINISHED && open)))
+	if (same && (r->terms.lines_n < old->lines_n || (old->flags & RESERVATION_FINISHED && open)))
 		return "a reservation entry that goes back";
 	return NULL;
 }
@@ -158,8 +158,9 @@ static const char *
 load_reservation(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
 	struct reservation_record r;
-	if (!reservation_decode(raw, &r, e->scratch->lines) || r.extra.n > EXTRA_BYTES_MAX || r.channel > names_count(&e->names[NAMES_CHANNEL]) ||
-	    r.created_at >= INSTANT_MAX || r.expires_at < r.created_at || r.expires_at - r.created_at >= TIMER_SPAN_MS)
+	if (!reservation_decode(raw, &r, e->scratch->lines) || r.terms.extra_n > EXTRA_BYTES_MAX ||
+	    r.terms.channel > names_count(&e->names[NAMES_CHANNEL]) || r.terms.created_at >= INSTANT_MAX || r.terms.life_ms >= TIMER_SPAN_MS ||
+	    r.terms.flags > (RESERVATION_PARTIAL | RESERVATION_PINNED))
 		return "a reservation entry that cannot be read";
 	const char *misfit = reservation_misfit(e, &r);
 	if (misfit)
@@ -192,7 +193,7 @@ static const char *
 load_free_id(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
 	struct free_id_record r;
-	if (!free_id_decode(raw, &r) || r.ring != e->limits.free_ids_max)
+	if (!free_id_decode(raw, &r) || r.slot != r.number % e->limits.free_ids_max)
 		return "a free id entry that cannot be read";
 	evolve_free_id(e, seq, &r);
 	return NULL;
@@ -202,7 +203,7 @@ static const char *
 load_delta(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
 	struct delta_record r;
-	if (!delta_decode(raw, &r) || r.ring != e->limits.history_max || r.cell >= cells_count(&e->cells) || r.at < 0 || r.at >= INSTANT_MAX)
+	if (!delta_decode(raw, &r) || r.slot != r.number % e->limits.history_max || r.cell >= cells_count(&e->cells) || r.at < 0 || r.at >= INSTANT_MAX)
 		return "a delta entry that cannot be read";
 	evolve_delta(e, &r);
 	return NULL;
@@ -255,8 +256,8 @@ sums_check(struct engine *e)
 		uint64_t held = 0, committed = 0;
 		const struct cell *c = &e->cells.at[n];
 		for (uint32_t link = c->lines_head; link; link = e->reservations.lines[link - 1].cell_next) {
-			held += e->reservations.lines[link - 1].held;
-			committed += e->reservations.lines[link - 1].committed;
+			held += e->reservations.lines[link - 1].is.held;
+			committed += e->reservations.lines[link - 1].is.committed;
 		}
 		if ((uint64_t)atomic_load_explicit(&c->reserved, memory_order_relaxed) != held ||
 		    (uint64_t)atomic_load_explicit(&c->committed, memory_order_relaxed) != committed)
@@ -270,7 +271,7 @@ static const char *
 slots_check(const struct engine *e)
 {
 	for (uint32_t slot = 0; slot < e->reservations.high; slot++)
-		if (e->reservations.at[slot].id_n == 0)
+		if (e->reservations.at[slot].terms.id_n == 0)
 			return "a reservation slot is missing";
 	return NULL;
 }

@@ -13,14 +13,15 @@ engine_reservation(struct engine *e, struct bytes id, struct reservation_view *v
 	reservation_load(&e->reservations, slot, &r, s->lines, s->id);
 	const struct reservation *stored = &e->reservations.at[slot];
 	*view = (struct reservation_view){
-		.id = r.id, .seq = stored->seq, .first_seq = r.first_seq, .state = reservation_state(&r), .created_at = r.created_at,
-		.expires_at = r.expires_at, .first_expires_at = r.created_at + r.ttl_ms, .pinned = r.flags & RESERVATION_PINNED,
-		.lines = s->line_views, .lines_n = r.lines_n,
+		.id = record_id(&r), .seq = stored->seq, .first_seq = r.terms.first_seq, .state = reservation_state(&r), .created_at = r.terms.created_at,
+		.expires_at = stored->expires_at, .first_expires_at = r.terms.created_at + r.terms.ttl_ms, .pinned = r.terms.flags & RESERVATION_PINNED,
+		.lines = s->line_views, .lines_n = r.terms.lines_n,
 	};
-	view->owner = refs_begin(reservation_extra(&e->reservations, slot, s->old_extra), &refs);
-	if (r.channel)
-		view->channel = names_get(&e->names[NAMES_CHANNEL], r.channel - 1);
-	for (uint32_t i = 0; i < r.lines_n; i++) {
+	r.extra = reservation_extra(&e->reservations, slot, s->old_extra);
+	view->owner = refs_begin(record_extra(&r), &refs);
+	if (r.terms.channel)
+		view->channel = names_get(&e->names[NAMES_CHANNEL], r.terms.channel - 1);
+	for (uint32_t i = 0; i < r.terms.lines_n; i++) {
 		const struct line_record *l = &r.lines[i];
 		struct result_line name = line_of(e, l->cell, 0);
 		int64_t here = (int64_t)l->held + l->committed + l->fulfilled + l->released + l->expired + l->handed_over;

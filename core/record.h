@@ -1,8 +1,8 @@
 /*
- * record.h: the typed bodies of entries, each with its encoder and decoder; entry.h has the frame around them. A body is its
- * fields in the order of the struct, as varints and strings.
+ * record.h: the typed bodies of entries, each with its encoder and decoder; entry.h has the frame around them. Fields have fixed places:
+ * writing a body is a row of stores without a question. Only what varies much is told by a form or a mask (record.c).
  *
- * Encoders write kind, length, key and body and return the end; they need the room that the RECORD bound promises.
+ * Encoders write head and body and return the end; they may write eight bytes beyond it.
  * Decoders borrow from the body (arrays of lines go into the caller's scratch) and return false on bytes that are none.
  */
 #ifndef HOLDFAST_CORE_RECORD_H
@@ -53,20 +53,45 @@ struct line_record {
 #define RESERVATION_PARTIAL 1u
 #define RESERVATION_PINNED  2u
 
-struct reservation_record {
-	uint32_t slot;
-	struct bytes id;
-	uint32_t flags;
-	uint32_t channel; /* id + 1; 0: none */
-	int64_t created_at, expires_at;
-	int64_t ttl_ms; /* the first one: the first reply's expires_at = created_at + ttl_ms */
+/* A reservation beside its id, lines and extra: in the table, in the record and in the bytes the same 40 bytes. */
+struct reservation_terms {
+	int64_t created_at;
 	uint64_t first_seq; /* position of the reserve */
 	uint64_t digest; /* of the content (D13) */
-	uint32_t lines_n;
+	uint32_t ttl_ms; /* the first one: the first reply's expires_at = created_at + ttl_ms */
+	uint32_t life_ms; /* expires_at = created_at + life_ms */
+	uint16_t lines_n, extra_n;
+	uint16_t channel; /* id + 1; 0: none */
+	uint8_t flags, id_n;
+};
+_Static_assert(sizeof(struct reservation_terms) == 40, "no holes: its bytes are the format");
+
+struct reservation_record {
+	uint32_t slot;
+	struct reservation_terms terms;
+	const uint8_t *id;
 	const struct line_record *lines;
-	struct bytes extra; /* owner and refs: refs.h */
+	const uint8_t *extra; /* owner and refs: refs.h */
 	uint64_t id_hash; /* no part of the bytes: the id's hash where it is known already, else 0 */
 };
+
+static inline int64_t
+terms_expire_at(const struct reservation_terms *t)
+{
+	return t->created_at + t->life_ms;
+}
+
+static inline struct bytes
+record_id(const struct reservation_record *r)
+{
+	return (struct bytes){ r->id, r->terms.id_n };
+}
+
+static inline struct bytes
+record_extra(const struct reservation_record *r)
+{
+	return (struct bytes){ r->extra, r->terms.extra_n };
+}
 
 struct source_record {
 	uint32_t source;
@@ -85,8 +110,8 @@ struct mark_record {
 };
 
 struct free_id_record {
-	uint64_t number; /* 0, 1, ...: slot = number mod ring */
-	uint32_t ring; /* size, for the key */
+	uint64_t number; /* 0, 1, ... */
+	uint32_t slot; /* number mod the ring's size */
 	uint64_t id[2]; /* XXH3-128 of the id */
 	uint32_t source;
 	uint64_t digest;
@@ -95,8 +120,8 @@ struct free_id_record {
 };
 
 struct delta_record {
-	uint64_t number;
-	uint32_t ring;
+	uint64_t number; /* 0, 1, ... */
+	uint32_t slot; /* number mod the ring's size */
 	uint32_t cell;
 	int64_t at, arrival;
 	int64_t qty; /* signed */
@@ -112,10 +137,6 @@ struct quarantine_record {
 	int64_t at;
 	struct bytes raw;
 };
-
-/* Bounds: no encoded entry is longer. */
-#define RECORD_BYTES_MAX(strings) ((size_t)192 + (strings))
-#define LINE_RECORD_BYTES_MAX 48
 
 uint8_t *name_encode(uint8_t *, const struct name_record *);
 uint8_t *option_encode(uint8_t *, const struct option_record *);

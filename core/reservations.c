@@ -18,10 +18,10 @@ struct bytes
 reservation_id(const struct reservations *v, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX])
 {
 	const struct reservation *r = &v->at[slot];
-	if (r->id_n <= ID_INLINE)
-		return (struct bytes){ r->id, r->id_n };
-	blobs_get(v->blobs, r->id_blob, scratch, r->id_n);
-	return (struct bytes){ scratch, r->id_n };
+	if (r->terms.id_n <= ID_INLINE)
+		return (struct bytes){ r->id, r->terms.id_n };
+	blobs_get(v->blobs, r->id_blob, scratch, r->terms.id_n);
+	return (struct bytes){ scratch, r->terms.id_n };
 }
 
 uint32_t
@@ -78,7 +78,7 @@ static void
 open_append(struct reservations *v, uint32_t n)
 {
 	struct line *line = &v->lines[n];
-	struct cell *cell = &v->cells->at[line->cell];
+	struct cell *cell = &v->cells->at[line->is.cell];
 	line->cell_next = 0;
 	line->cell_prev = cell->lines_tail;
 	if (cell->lines_tail)
@@ -92,7 +92,7 @@ static void
 open_remove(struct reservations *v, uint32_t n)
 {
 	struct line *line = &v->lines[n];
-	struct cell *cell = &v->cells->at[line->cell];
+	struct cell *cell = &v->cells->at[line->is.cell];
 	if (line->cell_prev)
 		v->lines[line->cell_prev - 1].cell_next = line->cell_next;
 	else
@@ -119,32 +119,22 @@ extra_take(struct reservations *v)
 	return n - 1;
 }
 
+/* A new line of `slot` with nothing on it yet, behind line `last`. */
 static uint32_t
-line_append(struct reservations *v, uint32_t slot, uint32_t cell)
+line_append(struct reservations *v, uint32_t slot, uint32_t last)
 {
-	struct reservation *r = &v->at[slot];
-	uint32_t n = r->lines_n == 0 ? slot : extra_take(v);
-	v->lines[n] = (struct line){ .cell = cell, .slot = slot };
-	if (r->lines_n++ > 0)
-		v->lines[r->last_line].next = n + 1;
-	r->last_line = n;
+	uint32_t n = extra_take(v);
+	v->lines[last].next = n + 1;
+	v->lines[n] = (struct line){ .slot = slot };
 	return n;
 }
 
-static void
+static inline void
 line_set(struct reservations *v, uint32_t n, const struct line_record *to)
 {
 	struct line *line = &v->lines[n];
-	bool was_open = line->held + line->committed > 0, is_open = to->held + to->committed > 0;
-	ensure(line->cell == to->cell);
-	line->granted = to->granted;
-	line->held = to->held;
-	line->committed = to->committed;
-	line->fulfilled = to->fulfilled;
-	line->released = to->released;
-	line->expired = to->expired;
-	line->handed_over = to->handed_over;
-	line->origin = to->origin;
+	bool was_open = line->is.held + line->is.committed > 0, is_open = to->held + to->committed > 0;
+	line->is = *to;
 	if (is_open && !was_open)
 		open_append(v, n);
 	else if (was_open && !is_open)
@@ -156,34 +146,26 @@ reservation_load(const struct reservations *v, uint32_t slot, struct reservation
     uint8_t id_scratch[NAME_BYTES_MAX])
 {
 	const struct reservation *r = &v->at[slot];
-	*record = (struct reservation_record){
-		.slot = slot, .id = reservation_id(v, slot, id_scratch), .flags = r->flags & ~(RESERVATION_TIMED | RESERVATION_FINISHED),
-		.channel = r->channel, .created_at = r->created_at, .expires_at = r->expires_at, .ttl_ms = r->ttl_ms,
-		.first_seq = r->first_seq, .digest = r->digest, .lines_n = r->lines_n, .lines = lines,
-	};
+	*record = (struct reservation_record){ .slot = slot, .terms = r->terms, .id = reservation_id(v, slot, id_scratch).at, .lines = lines };
+	record->terms.flags &= (uint8_t)~(RESERVATION_TIMED | RESERVATION_FINISHED);
 	uint32_t n = slot;
-	for (uint32_t i = 0; i < r->lines_n; i++, n = v->lines[n].next - 1) {
-		const struct line *l = &v->lines[n];
-		lines[i] = (struct line_record){ l->cell, l->granted, l->held, l->committed, l->fulfilled, l->released, l->expired,
-			l->handed_over, l->origin };
-	}
+	for (uint32_t i = 0; i < r->terms.lines_n; i++, n = v->lines[n].next - 1)
+		lines[i] = v->lines[n].is;
 }
 
-struct bytes
+const uint8_t *
 reservation_extra(const struct reservations *v, uint32_t slot, uint8_t *scratch)
 {
 	const struct reservation *r = &v->at[slot];
-	if (r->extra_n == 0)
-		return (struct bytes){ NULL, 0 };
-	blobs_get(v->blobs, r->extra, scratch, r->extra_n);
-	return (struct bytes){ scratch, r->extra_n };
+	blobs_get(v->blobs, r->extra, scratch, r->terms.extra_n);
+	return scratch;
 }
 
 enum reservation_state
 reservation_state(const struct reservation_record *r)
 {
 	uint64_t units[RESERVATION_EXPIRED + 1] = { 0 };
-	for (uint32_t i = 0; i < r->lines_n; i++) {
+	for (uint32_t i = 0; i < r->terms.lines_n; i++) {
 		const struct line_record *l = &r->lines[i];
 		units[RESERVATION_HELD] += l->held;
 		units[RESERVATION_COMMITTED] += l->committed;
@@ -205,47 +187,50 @@ forget(struct reservations *v, uint32_t slot)
 {
 	uint8_t scratch[NAME_BYTES_MAX];
 	struct reservation *r = &v->at[slot];
-	ensure(r->flags & RESERVATION_FINISHED);
+	ensure(r->terms.flags & RESERVATION_FINISHED);
 	finished_remove(v, slot);
 	index_remove(&v->index, hash_bytes(reservation_id(v, slot, scratch)), slot);
-	blobs_free(v->blobs, r->id_blob);
+	if (r->terms.id_n > ID_INLINE)
+		blobs_free(v->blobs, r->id_blob);
 	blobs_free(v->blobs, r->extra);
 	uint32_t n = v->lines[slot].next;
-	for (uint32_t i = 1; i < r->lines_n; i++) {
+	for (uint32_t i = 1; i < r->terms.lines_n; i++) {
 		uint32_t next = v->lines[n - 1].next;
 		v->lines[n - 1] = (struct line){ .slot = SLOT_NONE, .next = v->extra_free };
 		v->extra_free = n;
 		v->extra_used--;
 		n = next;
 	}
-	if (r->created_at > v->forgotten_created_at)
-		v->forgotten_created_at = r->created_at;
-	*r = (struct reservation){ 0 };
+	if (r->terms.created_at > v->forgotten_created_at)
+		v->forgotten_created_at = r->terms.created_at;
+	*r = (struct reservation){ .terms.id_n = 0 };
 }
 
-static void
+/* A new reservation: its slot, its first line with nothing on it yet, its id. */
+static inline void
 adopt(struct reservations *v, const struct reservation_record *record)
 {
-	struct reservation *r = &v->at[record->slot];
-	r->id_n = (uint8_t)record->id.n;
-	if (record->id.n <= ID_INLINE)
-		memory_copy(r->id, record->id.at, record->id.n);
+	uint32_t slot = record->slot;
+	struct reservation *r = &v->at[slot];
+	struct bytes id = record_id(record);
+	v->lines[slot] = (struct line){ .slot = slot };
+	if (id.n <= ID_INLINE)
+		memory_copy(r->id, id.at, id.n);
 	else
-		r->id_blob = blobs_put(v->blobs, record->id.at, record->id.n);
+		r->id_blob = blobs_put(v->blobs, id.at, id.n);
 	if (!v->unindexed)
-		index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(record->id), record->slot);
-	if (record->slot >= v->high)
-		v->high = record->slot + 1;
+		index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(id), slot);
+	if (slot >= v->high)
+		v->high = slot + 1;
 }
 
-static void
+static inline void
 extra_set(struct reservations *v, struct reservation *r, struct bytes extra)
 {
-	if (extra.n == 0 && r->extra_n == 0)
+	if (extra.n == 0 && r->terms.extra_n == 0)
 		return;
 	blobs_free(v->blobs, r->extra);
 	r->extra = blobs_put(v->blobs, extra.at, extra.n);
-	r->extra_n = extra.n;
 }
 
 void
@@ -254,42 +239,38 @@ reservation_evolve(struct reservations *v, uint64_t seq, const struct reservatio
 	uint8_t scratch[NAME_BYTES_MAX];
 	uint32_t slot = record->slot;
 	struct reservation *r = &v->at[slot];
-	if (r->id_n && !bytes_equal(reservation_id(v, slot, scratch), record->id))
+	if (r->terms.id_n && !bytes_equal(reservation_id(v, slot, scratch), record_id(record)))
 		forget(v, slot);
-	bool fresh = r->id_n == 0;
+	bool fresh = r->terms.id_n == 0;
 	if (fresh)
 		adopt(v, record);
-	if (r->flags & RESERVATION_TIMED)
+	if (r->terms.flags & RESERVATION_TIMED)
 		timers_remove(v->timers, slot);
-	bool was_open = !fresh && !(r->flags & RESERVATION_FINISHED);
+	uint8_t finished = r->terms.flags & RESERVATION_FINISHED;
+	bool was_open = !fresh && !finished;
 	uint64_t held = 0, committed = 0;
-	uint32_t n = slot;
-	for (uint32_t i = 0; i < record->lines_n; i++) {
+	for (uint32_t i = 0, n = slot; i < record->terms.lines_n; i++) {
 		const struct line_record *to = &record->lines[i];
-		n = i == 0 && !fresh ? slot : i < r->lines_n ? v->lines[n].next - 1 : line_append(v, slot, to->cell);
+		if (i > 0)
+			n = i < r->terms.lines_n ? v->lines[n].next - 1 : line_append(v, slot, n);
 		line_set(v, n, to);
 		held += to->held;
 		committed += to->committed;
 	}
-	extra_set(v, r, record->extra);
+	extra_set(v, r, record_extra(record));
 	r->seq = seq;
-	r->first_seq = record->first_seq;
-	r->digest = record->digest;
-	r->created_at = record->created_at;
-	r->expires_at = record->expires_at;
-	r->ttl_ms = (uint32_t)record->ttl_ms;
-	r->channel = (uint16_t)record->channel;
-	uint8_t keep = r->flags & RESERVATION_FINISHED;
-	r->flags = (uint8_t)record->flags | keep;
+	r->expires_at = terms_expire_at(&record->terms);
+	r->terms = record->terms;
+	r->terms.flags |= finished;
 	if (held && !v->untimed) {
-		r->flags |= RESERVATION_TIMED;
+		r->terms.flags |= RESERVATION_TIMED;
 		timers_put(v->timers, slot);
 	}
 	bool is_open = held + committed > 0;
-	ensure(!(keep && is_open)); /* the end of a reservation is final */
+	ensure(!(finished && is_open)); /* the end of a reservation is final */
 	v->open += (uint32_t)is_open - (uint32_t)was_open;
-	if (!is_open && !keep) {
-		r->flags |= RESERVATION_FINISHED;
+	if (!is_open && !finished) {
+		r->terms.flags |= RESERVATION_FINISHED;
 		finished_append(v, slot);
 	}
 }
@@ -368,12 +349,12 @@ reservations_load_done(struct reservations *v)
 	for (uint32_t slot = 0; slot < v->high; slot++) {
 		struct reservation *r = &v->at[slot];
 		uint64_t held = 0;
-		if (r->flags & (RESERVATION_FINISHED | RESERVATION_TIMED))
+		if (r->terms.flags & (RESERVATION_FINISHED | RESERVATION_TIMED))
 			continue;
-		for (uint32_t i = 0, n = slot; i < r->lines_n; i++, n = v->lines[n].next - 1)
-			held += v->lines[n].held;
+		for (uint32_t i = 0, n = slot; i < r->terms.lines_n; i++, n = v->lines[n].next - 1)
+			held += v->lines[n].is.held;
 		if (held) {
-			r->flags |= RESERVATION_TIMED;
+			r->terms.flags |= RESERVATION_TIMED;
 			timers_put(v->timers, slot);
 		}
 	}

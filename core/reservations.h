@@ -22,27 +22,22 @@
 #define ID_INLINE 36 /* a UUID's text; longer ids go to a blob */
 
 struct line {
-	uint32_t cell, slot;
+	uint32_t slot;
 	uint32_t next; /* line of the same reservation, number + 1 */
 	uint32_t cell_next, cell_prev; /* open lines of the cell, number + 1 */
-	uint32_t granted, held, committed, fulfilled, released, expired, handed_over;
-	uint32_t origin;
+	struct line_record is;
 };
 
 struct reservation {
 	struct timer timer; /* or the links of the finished list */
-	int64_t expires_at;
-	int64_t created_at;
-	uint64_t seq, first_seq;
-	uint64_t digest;
-	uint32_t ttl_ms;
-	uint32_t lines_n, last_line; /* number of the last line */
-	uint32_t extra, extra_n; /* blob: owner and refs */
-	uint32_t id_blob;
-	uint16_t channel; /* id + 1 */
-	uint8_t flags; /* RESERVATION_... | the two below */
-	uint8_t id_n; /* 0: never used */
-	uint8_t id[ID_INLINE];
+	int64_t expires_at; /* terms_expire_at(), for the timers */
+	uint64_t seq;
+	struct reservation_terms terms; /* id_n 0: never used; flags: RESERVATION_... | the two below */
+	uint32_t extra; /* blob: owner and refs */
+	union {
+		uint8_t id[ID_INLINE];
+		uint32_t id_blob;
+	};
 };
 _Static_assert(sizeof(struct reservation) + sizeof(struct line) + 11 <= 192, "memory of an open one-line reservation, all told");
 
@@ -94,7 +89,7 @@ reservations_next_slot(const struct reservations *v)
 static inline bool
 reservations_extra_room(const struct reservations *v, uint32_t slot, uint32_t lines)
 {
-	uint32_t back = v->at[slot].id_n ? v->at[slot].lines_n - 1 : 0;
+	uint32_t back = v->at[slot].terms.id_n ? v->at[slot].terms.lines_n - 1u : 0;
 	return v->extra_max - v->extra_used + back >= lines;
 }
 
@@ -102,14 +97,14 @@ reservations_extra_room(const struct reservations *v, uint32_t slot, uint32_t li
 static inline uint32_t
 reservations_blobs_back(const struct reservations *v, uint32_t slot)
 {
-	const struct reservation *r = &v->at[slot];
-	return blobs_needed(r->extra_n) + (r->id_n > ID_INLINE ? blobs_needed(r->id_n) : 0);
+	const struct reservation_terms *t = &v->at[slot].terms;
+	return blobs_needed(t->extra_n) + (t->id_n > ID_INLINE ? blobs_needed(t->id_n) : 0);
 }
 
-/* The record as it stands, lines into scratch, extra left empty (reservation_extra() copies it). */
+/* The record as it stands, lines into scratch; of extra only the length (reservation_extra() copies it). */
 void reservation_load(const struct reservations *, uint32_t slot, struct reservation_record *, struct line_record lines[LINES_MAX],
     uint8_t id_scratch[NAME_BYTES_MAX]);
-struct bytes reservation_extra(const struct reservations *, uint32_t slot, uint8_t *scratch);
+const uint8_t *reservation_extra(const struct reservations *, uint32_t slot, uint8_t *scratch);
 /* D15, from a record. */
 enum reservation_state reservation_state(const struct reservation_record *);
 

@@ -101,7 +101,9 @@ struct engine {
 
 	struct ahead hint; /* about the command that is executed */
 	struct step_buffer *out;
-	uint8_t *step_start, *at; /* the open step */
+	uint8_t *at; /* end of the open step */
+	enum cause_kind step_cause;
+	uint8_t step_flags;
 	bool step_open;
 	struct scratch *scratch;
 };

@@ -2,46 +2,32 @@
 
 #include "core/hash.h"
 
-/* Room for the step's length in front of it: a padded varint. */
-#define LENGTH_BYTES 3
-
 void
 step_begin(struct engine *e, enum cause_kind cause, struct bytes ref, struct bytes reason)
 {
 	struct step_buffer *out = e->out;
 	ensure(!e->step_open && out != NULL && out->size - out->used >= STEP_ROOM);
 	e->step_open = true;
+	e->step_cause = cause;
+	e->step_flags = (uint8_t)((ref.n ? 1 : 0) | (reason.n ? 2 : 0));
 	e->seq++;
 	if (out->steps++ == 0)
 		out->first_seq = e->seq;
-	e->step_start = out->bytes + out->used;
-	uint8_t *at = e->step_start + LENGTH_BYTES;
-	*at++ = (uint8_t)cause;
-	*at++ = (uint8_t)((ref.n ? 1 : 0) | (reason.n ? 2 : 0));
-	if (ref.n) {
-		at = varint_put(at, ref.n);
-		memcpy(at, ref.at, ref.n);
-		at += ref.n;
-	}
-	if (reason.n) {
-		at = varint_put(at, reason.n);
-		memcpy(at, reason.at, reason.n);
-		at += reason.n;
-	}
-	e->at = at;
+	e->at = out->bytes + out->used + STEP_HEAD_BYTES;
+	if (ref.n)
+		e->at = string_put(e->at, ref);
+	if (reason.n)
+		e->at = string_put(e->at, reason);
 }
 
 void
 step_end(struct engine *e)
 {
 	struct step_buffer *out = e->out;
-	size_t n = (size_t)(e->at - (e->step_start + LENGTH_BYTES));
-	ensure(e->step_open && n < 1u << 7 * LENGTH_BYTES && out->used + LENGTH_BYTES + n <= out->size);
-	e->step_start[0] = (uint8_t)(n | 0x80);
-	e->step_start[1] = (uint8_t)(n >> 7 | 0x80);
-	e->step_start[2] = (uint8_t)(n >> 14);
-	_Static_assert(LENGTH_BYTES == 3, "a line for each byte");
-	out->used += LENGTH_BYTES + n;
+	uint8_t *start = out->bytes + out->used;
+	ensure(e->step_open && (size_t)(e->at - start) <= out->size - out->used);
+	step_end_at(start, e->step_cause, e->step_flags, e->at);
+	out->used = (size_t)(e->at - out->bytes);
 	e->step_open = false;
 }
 
@@ -117,7 +103,7 @@ emit_delta(struct engine *e, struct delta_record *r)
 		evolve_floor(e, &floors[i]);
 	}
 	r->number = e->history.next;
-	r->ring = e->history.ring;
+	r->slot = e->history.next_slot;
 	e->at = delta_encode(e->at, r);
 	evolve_delta(e, r);
 }

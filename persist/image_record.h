@@ -22,7 +22,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define IMAGE_FORMAT       1
+#define IMAGE_FORMAT       2
 #define RECORD_META_KEY    UINT64_C(0)
 #define RECORD_HEAD_BYTES  12 /* crc, seq */
 #define RECORD_META_BYTES  56 /* without restores */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_VERSION     1
+#define JOURNAL_VERSION     2
 #define JOURNAL_BLOCK_BYTES 4096 /* segment header; alignment of batches */
 #define BATCH_HEAD_BYTES    64 /* within one 512-byte sector, so whole or absent */
 

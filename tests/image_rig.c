@@ -102,21 +102,16 @@ static uint8_t *
 draw_entry(uint64_t *state, uint8_t *at, const struct batch_shape *shape, uint64_t step)
 {
 	static const enum entry_kind kinds[] = { ENTRY_NAME, ENTRY_CELL, ENTRY_RESERVATION, ENTRY_MARK, ENTRY_DELTA };
-	uint8_t inside[VARINT_BYTES_MAX];
 	size_t kind = draw(state) % 5;
 	uint64_t key = draw(state) % shape->keys;
 	if (kinds[kind] == ENTRY_NAME)
 		key |= UINT64_C(1) << 32;
 	/* Most bodies are short and keep their size, some are not and do not. */
 	uint32_t body_n = draw(state) % 8 ? 40 : (uint32_t)(draw(state) % (shape->body_max + 1));
-	size_t key_n = (size_t)(varint_put(inside, key) - inside);
-	*at++ = (uint8_t)kinds[kind];
-	at = varint_put(at, key_n + body_n);
-	memcpy(at, inside, key_n);
-	at += key_n;
+	uint8_t *body = at + ENTRY_HEAD_BYTES;
 	for (uint32_t i = 0; i < body_n; i++)
-		at[i] = (uint8_t)(step * 31 + key * 7 + i);
-	return at + body_n;
+		body[i] = (uint8_t)(step * 31 + key * 7 + i);
+	return entry_end(at, kinds[kind], key, body + body_n);
 }
 
 const struct log_batch *
@@ -128,13 +123,11 @@ draw_batch(uint64_t *state, uint64_t last_seq, const struct batch_shape *shape)
 	b = (struct log_batch){ .epoch = 1, .first_seq = last_seq + 1, .stamp_ms = (int64_t)(1000 + last_seq), .payload = payload };
 	for (b.steps = 0; b.steps < shape->steps; b.steps++) {
 		uint32_t entries = 1 + (uint32_t)(draw(state) % shape->entries);
-		uint8_t *inside = step;
-		*inside++ = CAUSE_ADJUST;
-		*inside++ = 0;
+		uint8_t *inside = step + STEP_HEAD_BYTES;
 		for (uint32_t i = 0; i < entries; i++)
 			inside = draw_entry(state, inside, shape, last_seq + b.steps);
-		ensure(payload + sizeof(payload) - at > inside - step + VARINT_BYTES_MAX);
-		at = varint_put(at, (uint64_t)(inside - step));
+		ensure(payload + sizeof(payload) - at > inside - step);
+		step_end_at(step, CAUSE_ADJUST, 0, inside);
 		memcpy(at, step, (size_t)(inside - step));
 		at += inside - step;
 	}

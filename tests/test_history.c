@@ -62,7 +62,7 @@ static void
 append(struct rig *g, uint32_t cell, int64_t at, int64_t arrival, int64_t qty)
 {
 	struct floor_record floors[2];
-	struct delta_record r = { .ring = g->h.ring, .number = g->h.next, .cell = cell, .at = at, .arrival = arrival, .qty = qty };
+	struct delta_record r = { .slot = g->h.next_slot, .number = g->h.next, .cell = cell, .at = at, .arrival = arrival, .qty = qty };
 	uint32_t n = history_evicts(&g->h, cell, floors);
 	for (uint32_t i = 0; i < n; i++)
 		history_raise_floor(&g->h, &floors[i]);

@@ -119,23 +119,9 @@ ahead_step(const struct engine *e, struct ahead *a)
 /* ---- hints: what a walk found, believed after a look (A3) ---- */
 
 void
-hint_clear(struct engine *e)
-{
-	e->hint.name = e->hint.location_name = e->hint.cell = AHEAD_NOTHING;
-	e->hint.id_n = 0;
-}
-
-void
 engine_hint(struct engine *e, const struct ahead *a)
 {
 	e->hint = *a;
-}
-
-uint64_t
-hint_id_hash(const struct engine *e, struct bytes id)
-{
-	const struct ahead *h = &e->hint;
-	return bytes_equal(id, (struct bytes){ h->id, h->id_n }) && id.n ? h->id_hash : hash_bytes(id);
 }
 
 /* ---- those in hand ---- */

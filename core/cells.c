@@ -2,9 +2,8 @@
 
 #include "core/hash.h"
 
-/* Terms are read with acquire and written with release (free on x86): the ordering argument in the header needs it. */
+/* Terms are read with acquire (free on x86): the ordering argument in the header needs it. */
 #define get(field) atomic_load_explicit(&(field), memory_order_acquire)
-#define set(field, value) atomic_store_explicit(&(field), (value), memory_order_release)
 #define seq_now(cell) atomic_load_explicit(&(cell)->seq, memory_order_relaxed)
 
 /* Cells are walked by number elsewhere; a pause keeps a spinning reader polite to its sibling core. */
@@ -111,32 +110,6 @@ image_copy(const struct cell *cell, struct cell_image *image)
 	image->count_at = get(cell->count_at);
 	image->sku = cell->sku;
 	image->location = cell->location;
-}
-
-void
-cell_load(const struct cell *cell, struct cell_image *image)
-{
-	image_copy(cell, image);
-	image->flags = cell->flags;
-	image->count_source = cell->count_source;
-	image->count_n = cell->flags & CELL_COUNT_BY_ID ? 0 : cell->count_key;
-	image->count_id = (struct bytes){ NULL, 0 };
-}
-
-void
-cell_store(struct cell *cell, const struct cell_image *image, uint64_t seq)
-{
-	atomic_store_explicit(&cell->seq, seq_now(cell) | 1, memory_order_relaxed);
-	set(cell->on_hand, image->on_hand);
-	set(cell->unsellable, image->unsellable);
-	set(cell->reserved, image->reserved);
-	set(cell->committed, image->committed);
-	set(cell->policy, (uint64_t)image->safety_stock | (uint64_t)image->oversell_limit << 32);
-	set(cell->promised, image->promised);
-	set(cell->inbound, image->inbound);
-	set(cell->last_event_at, image->last_event_at);
-	set(cell->count_at, image->count_at);
-	atomic_store_explicit(&cell->seq, seq * 2, memory_order_release);
 }
 
 /* One try of the sequence-lock protocol around `copy`; the reader's half of the argument in the header. */

@@ -45,11 +45,11 @@ struct cell {
 };
 _Static_assert(sizeof(struct cell) == 128, "a cell is two cache lines");
 
-/* A cell's value in the hand: what decide works on. */
+/* A cell's value in the hand: what decide works on. Its first two rows stand as in struct cell. */
 struct cell_image {
-	int64_t on_hand, unsellable, reserved, committed, promised, inbound;
+	int64_t on_hand, unsellable, reserved, committed;
+	int64_t promised, inbound, last_event_at, count_at; /* instants: ms + 1; 0: none */
 	int64_t safety_stock, oversell_limit;
-	int64_t last_event_at, count_at; /* ms + 1; 0: none */
 	uint64_t count_n;
 	struct bytes count_id; /* of the last count, when it had no n */
 	uint32_t count_source;
@@ -104,10 +104,45 @@ cells_count(const struct cells *cells)
 uint32_t cells_add(struct cells *, uint32_t sku, uint32_t location);
 /* After an image: all cells into the index, which nobody asked meanwhile. Put one by one, each would wait for memory. */
 void cells_index(struct cells *);
-/* Copies the value; on the engine's thread only. count_id is left empty. */
-void cell_load(const struct cell *, struct cell_image *);
-/* Publishes a value at a position. Links, flags and count keys are the engine's own and set outside. */
-void cell_store(struct cell *, const struct cell_image *, uint64_t seq);
+/*
+ * Copies the value; on the engine's thread only, which alone writes: so whole rows at once, without the readers' care. count_id is
+ * left empty.
+ */
+static inline void
+cell_load(const struct cell *cell, struct cell_image *image)
+{
+	uint64_t policy = atomic_load_explicit(&cell->policy, memory_order_relaxed);
+	memcpy(&image->on_hand, (const void *)&cell->on_hand, 4 * sizeof(int64_t));
+	memcpy(&image->promised, (const void *)&cell->promised, 4 * sizeof(int64_t));
+	image->safety_stock = (int64_t)(policy & UINT32_MAX);
+	image->oversell_limit = (int64_t)(policy >> 32);
+	image->sku = cell->sku;
+	image->location = cell->location;
+	image->flags = cell->flags;
+	image->count_source = cell->count_source;
+	image->count_n = cell->flags & CELL_COUNT_BY_ID ? 0 : cell->count_key;
+	image->count_id = (struct bytes){ NULL, 0 };
+}
+
+/* Publishes a value at a position: the writer's half of the argument above. Links, flags and count keys are the engine's own and set
+ * outside. */
+static inline void
+cell_store(struct cell *cell, const struct cell_image *image, uint64_t seq)
+{
+#define SET(field, value) atomic_store_explicit(&cell->field, (value), memory_order_release)
+	atomic_store_explicit(&cell->seq, atomic_load_explicit(&cell->seq, memory_order_relaxed) | 1, memory_order_relaxed);
+	SET(on_hand, image->on_hand);
+	SET(unsellable, image->unsellable);
+	SET(reserved, image->reserved);
+	SET(committed, image->committed);
+	SET(policy, (uint64_t)image->safety_stock | (uint64_t)image->oversell_limit << 32);
+	SET(promised, image->promised);
+	SET(inbound, image->inbound);
+	SET(last_event_at, image->last_event_at);
+	SET(count_at, image->count_at);
+	SET(seq, seq * 2);
+#undef SET
+}
 
 /* Readers: the hot terms; the cold instants too when image is not NULL. Any thread; retries while the cell is written. */
 void cell_read(const struct cell *, struct cell_terms *);

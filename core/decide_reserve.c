@@ -3,31 +3,34 @@
 
 #include "core/hash.h"
 
-static uint8_t *
-put(uint8_t *at, struct bytes b)
+/* What the command comes to, beside what of it stands in the scratch for each line. */
+struct asked {
+	uint64_t digest, id_hash;
+	int64_t ttl;
+	struct bytes extra;
+	bool unknown_sku, unknown_location, group; /* of any line */
+};
+
+/*
+ * D13: lines in order, channel, owner, mode, replaces; not ttl, not ref. By ids, not by bytes: a name that has none was in no command
+ * that was granted.
+ */
+static inline uint64_t
+digest_line(uint64_t digest, const struct name *sku, const struct name *location, int64_t qty)
 {
-	*at++ = (uint8_t)b.n;
-	memory_copy(at, b.at, b.n);
-	return at + b.n;
+	uint64_t pair = (uint64_t)(sku ? sku->id : NAME_NONE) << 32 | (location ? location->id : NAME_NONE);
+	return hash_numbers(digest, pair, (uint64_t)qty);
 }
 
-/* D13: lines in order, channel, owner, mode, replaces; not ttl, not ref. */
 static uint64_t
-content_digest(struct engine *e, const struct reserve_command *c)
+digest_end(uint64_t digest, const struct reserve_command *c)
 {
-	uint8_t *start = e->scratch->content, *at = start;
-	for (uint32_t i = 0; i < c->lines_n; i++) {
-		at = put(at, c->lines[i].sku);
-		at = put(at, c->lines[i].location);
-		memcpy(at, &c->lines[i].qty, sizeof c->lines[i].qty);
-		at += sizeof c->lines[i].qty;
+	if (c->channel.n | c->owner.n | c->replaces.n) {
+		digest = hash_bytes_from(~digest, c->channel);
+		digest = hash_bytes_from(digest, c->owner);
+		digest = hash_bytes_from(digest, c->replaces);
 	}
-	*at++ = 0;
-	at = put(at, c->channel);
-	at = put(at, c->owner);
-	at = put(at, c->replaces);
-	*at++ = c->partial;
-	return XXH3_64bits(start, (size_t)(at - start));
+	return digest;
 }
 
 /* The first reply again, whatever happened since. */
@@ -87,49 +90,47 @@ next_release(struct engine *e, uint32_t n, struct short_line *s)
 	s->next_release_qty = cached->qty;
 }
 
-/* Ids of every line's names, NAME_NONE where there is none, and the names themselves for the answer. true: a line names a live group. */
-static bool
-names_find_all(struct engine *e, const struct reserve_command *c)
+/* Every line's names: their ids, NAME_NONE where there is none, what the answer says, and the content's digest. */
+static void
+lines_look(struct engine *e, const struct reserve_command *c, struct asked *asked)
 {
 	struct scratch *s = e->scratch;
-	bool group = false;
+	uint64_t digest = c->partial;
 	for (uint32_t i = 0; i < c->lines_n; i++) {
-		const struct name *sku = hint_sku(e, c->lines[i].sku), *location = hint_location(e, c->lines[i].location);
-		uint64_t place = location ? group_place(&e->groups, location->id) : PLACE_LOCATION;
-		group |= place > PLACE_GROUP_HIDDEN;
+		const struct asked_line *line = &c->lines[i];
+		const struct name *sku = hint_sku(e, line->sku), *location = hint_location(e, line->location);
+		uint64_t place = location ? group_place(&e->groups, location->id) : PLACE_GROUP_HIDDEN;
+		asked->group |= place > PLACE_GROUP_HIDDEN;
+		asked->unknown_sku |= sku == NULL;
+		asked->unknown_location |= place != PLACE_LOCATION;
 		s->sku[i] = sku ? sku->id : NAME_NONE;
-		s->location[i] = location && place == PLACE_LOCATION ? location->id : NAME_NONE;
-		s->result_lines[i].sku = sku ? name_bytes(sku) : c->lines[i].sku;
-		s->result_lines[i].location = location ? name_bytes(location) : c->lines[i].location;
+		s->location[i] = place == PLACE_LOCATION ? location->id : NAME_NONE;
+		s->result_lines[i].sku = sku ? name_bytes(sku) : line->sku;
+		s->result_lines[i].location = location ? name_bytes(location) : line->location;
+		digest = digest_line(digest, sku, location, line->qty);
 	}
-	return group;
+	asked->digest = digest_end(digest, c);
 }
 
 /* The earliest class of refusal decides (D26). */
 static bool
-names_known(struct engine *e, const struct reserve_command *c, struct result *result)
+names_known(const struct asked *asked, struct result *result)
 {
-	bool unknown_sku = false, unknown_location = false;
-	for (uint32_t i = 0; i < c->lines_n; i++) {
-		unknown_sku |= e->scratch->sku[i] == NAME_NONE;
-		unknown_location |= e->scratch->location[i] == NAME_NONE;
-	}
-	if (unknown_sku)
+	if (asked->unknown_sku)
 		refuse(result, STATUS_UNKNOWN_SKU, "a line names a SKU that no event or policy ever named");
-	else if (unknown_location)
+	else if (asked->unknown_location)
 		refuse(result, STATUS_UNKNOWN_LOCATION, "a line names a location that no event ever named");
-	return !unknown_sku && !unknown_location;
+	return result->status == STATUS_OK;
 }
 
 static bool
-shape_ok(struct engine *e, const struct reserve_command *c, struct result *result)
+shape_ok(const struct reserve_command *c, const struct asked *asked, struct result *result)
 {
-	bool group = names_find_all(e, c);
 	if (c->replaces.n && c->owner.n == 0)
 		refuse(result, STATUS_BAD_REQUEST, "replaces needs an owner: only the owner's own hold can be replaced");
 	else if (c->replaces.n && bytes_equal(c->replaces, c->id))
 		refuse(result, STATUS_BAD_REQUEST, "a reservation cannot replace itself");
-	else if (group)
+	else if (asked->group)
 		refuse(result, STATUS_BAD_REQUEST, "sourcing from a group is not supported yet: name locations");
 	return result->status == STATUS_OK;
 }
@@ -189,6 +190,7 @@ lines_grant(struct engine *e, const struct reserve_command *c, struct result *re
 		int64_t left = cell_ats(&change->r.now), qty = c->lines[i].qty;
 		int64_t granted = qty <= left ? qty : c->partial ? qty_floor(left) : 0;
 		s->lines[i] = (struct line_record){ .cell = change->r.cell, .granted = (uint32_t)granted, .held = (uint32_t)granted };
+		s->result_lines[i].qty = granted;
 		if (granted < qty) {
 			struct short_line *sl = &s->shorts[shorts_n++];
 			*sl = (struct short_line){ .line = i, .sku = c->lines[i].sku, .location = c->lines[i].location, .asked = qty,
@@ -210,19 +212,24 @@ lines_grant(struct engine *e, const struct reserve_command *c, struct result *re
 	return false;
 }
 
+static bool
+blocks_room(const struct engine *e, uint32_t slot, uint32_t blocks)
+{
+	uint32_t back = reservations_blobs_back(&e->reservations, slot);
+	return blobs_room(&e->blobs, blocks > back ? blocks - back : 0);
+}
+
 /* Every table that the grant needs a place in. */
 static bool
 room(struct engine *e, const struct reserve_command *c, uint32_t slot, size_t extra_n, struct result *result)
 {
-	uint32_t blocks = blobs_needed(extra_n) + (c->id.n > ID_INLINE ? blobs_needed(c->id.n) : 0);
 	const struct names *channels = &e->names[NAMES_CHANNEL];
 	const char *full = NULL;
-	uint32_t back = slot == SLOT_NONE ? 0 : reservations_blobs_back(&e->reservations, slot);
 	if (slot == SLOT_NONE)
 		full = "reservations";
 	else if (!reservations_extra_room(&e->reservations, slot, c->lines_n - 1))
 		full = "extra_lines";
-	else if (!blobs_room(&e->blobs, blocks > back ? blocks - back : 0))
+	else if ((extra_n || c->id.n > ID_INLINE) && !blocks_room(e, slot, blobs_needed(extra_n) + (c->id.n > ID_INLINE ? blobs_needed(c->id.n) : 0)))
 		full = "blobs";
 	else if (!changes_room(e))
 		full = "cells";
@@ -241,13 +248,6 @@ channel_id(struct engine *e, struct bytes channel)
 	uint32_t id = names_find(&e->names[NAMES_CHANNEL], channel);
 	return (uint16_t)(1 + (id == NAME_NONE ? emit_name(e, NAMES_CHANNEL, channel) : id));
 }
-
-/* What the command comes to, beside its lines in the scratch. */
-struct asked {
-	uint64_t digest, id_hash;
-	int64_t ttl;
-	struct bytes extra;
-};
 
 static void
 grant(struct engine *e, const struct reserve_command *c, const struct asked *asked, uint32_t old_slot, struct reservation_record *old,
@@ -274,8 +274,6 @@ grant(struct engine *e, const struct reserve_command *c, const struct asked *ask
 	result->expires_at = terms_expire_at(&r.terms);
 	result->lines = s->result_lines;
 	result->lines_n = c->lines_n;
-	for (uint32_t i = 0; i < c->lines_n; i++)
-		s->result_lines[i].qty = s->lines[i].granted;
 	result->seq = e->seq;
 }
 
@@ -284,9 +282,10 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 {
 	struct scratch *s = e->scratch;
 	struct reservation_record old;
-	if (!shape_ok(e, c, result))
+	struct asked asked = { .id_hash = hint_id_hash(e, c->id) };
+	lines_look(e, c, &asked);
+	if (!shape_ok(c, &asked, result))
 		return;
-	struct asked asked = { .digest = content_digest(e, c), .id_hash = hint_id_hash(e, c->id) };
 	uint32_t slot = reservations_look(&e->reservations, asked.id_hash, c->id);
 	if (slot != SLOT_NONE && e->reservations.at[slot].terms.digest != asked.digest) {
 		refuse(result, STATUS_CONFLICT, "this id was used for another reservation");
@@ -298,7 +297,7 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 		return;
 	}
 	uint32_t old_slot = replaced_find(e, c, &old, result);
-	if (result->status != STATUS_OK || !names_known(e, c, result))
+	if (result->status != STATUS_OK || !names_known(&asked, result))
 		return;
 	asked.ttl = c->ttl_ms == -1 ? e->options.value[OPTION_TTL_DEFAULT_MS] : c->ttl_ms;
 	if (asked.ttl < 1 || asked.ttl > e->options.value[OPTION_TTL_MAX_MS]) {

@@ -157,7 +157,7 @@ void
 groups_cell_changed(struct groups *g, uint32_t sku, uint32_t location, int64_t was, int64_t now, uint64_t seq)
 {
 	const struct membership *m = &g->of_location[location];
-	for (uint16_t k = 0; k < m->n && g->deriving; k++) {
+	for (uint16_t k = 0; k < m->n; k++) {
 		const struct group *group = &g->at[m->group[k]];
 		struct group_number *n = number_at(g, group, sku);
 		if (!group->live && sku >= group->cursor)

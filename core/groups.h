@@ -56,7 +56,12 @@ struct group *groups_any_building(const struct groups *);
 uint32_t groups_defined(const struct groups *);
 bool groups_is_name(const struct groups *, uint32_t location); /* a group's name, live or not */
 void groups_evolve(struct groups *, const struct group_record *);
-/* A cell of `location` changed its ATS. */
+/* A cell of `location` changes its ATS: only if somebody asks; most locations are in no group. */
+static inline bool
+groups_ask(const struct groups *g, uint32_t location)
+{
+	return g->of_location[location].n && g->deriving;
+}
 void groups_cell_changed(struct groups *, uint32_t sku, uint32_t location, int64_t was, int64_t now, uint64_t seq);
 /* Derives the next SKUs of a group, at most LINES_MAX cells; true: it has all `skus`. */
 bool groups_build(struct groups *, struct group *, const struct cells *, uint32_t skus, uint64_t seq);

@@ -13,6 +13,20 @@ hash_bytes(struct bytes b)
 	return XXH3_64bits(b.at, b.n);
 }
 
+/* Bytes, or two numbers, behind what was hashed before. */
+static inline uint64_t
+hash_bytes_from(uint64_t before, struct bytes b)
+{
+	return XXH3_64bits_withSeed(b.at, b.n, before);
+}
+
+static inline uint64_t
+hash_numbers(uint64_t before, uint64_t a, uint64_t b)
+{
+	const uint64_t both[] = { a, b };
+	return XXH3_64bits_withSeed(both, sizeof both, before);
+}
+
 /* Two dense numbers into 64 well-mixed bits (the finalizer of MurmurHash3, public domain). */
 static inline uint64_t
 hash_pair(uint32_t a, uint32_t b)

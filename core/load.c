@@ -1,5 +1,5 @@
 /* load.c: recovery: image entries, then batches, through the same evolve functions; every byte is checked before it is believed */
-#include "core/state.h"
+#include "core/evolve.h"
 
 #define MADE_WITH " differs from the one this folder was made with: start with "
 #define TEXT_FULL "more text than the table takes: raise blobs_max"

@@ -1,8 +1,7 @@
 /*
- * record.h: the typed bodies of entries, each with its encoder and decoder; entry.h has the frame around them. Fields have fixed places:
- * writing a body is a row of stores without a question. Only what varies much is told by a form or a mask (record.c).
+ * record.h: the typed bodies of entries and their decoders; encode.h has the encoders, entry.h the frame around them. Fields have fixed
+ * places; only what varies much is told by a form or a mask (encode.h).
  *
- * Encoders write head and body and return the end; they may write eight bytes beyond it.
  * Decoders borrow from the body (arrays of lines go into the caller's scratch) and return false on bytes that are none.
  */
 #ifndef HOLDFAST_CORE_RECORD_H
@@ -137,18 +136,6 @@ struct quarantine_record {
 	int64_t at;
 	struct bytes raw;
 };
-
-uint8_t *name_encode(uint8_t *, const struct name_record *);
-uint8_t *option_encode(uint8_t *, const struct option_record *);
-uint8_t *group_encode(uint8_t *, const struct group_record *);
-uint8_t *cell_encode(uint8_t *, const struct cell_record *);
-uint8_t *floor_encode(uint8_t *, const struct floor_record *);
-uint8_t *reservation_encode(uint8_t *, const struct reservation_record *);
-uint8_t *source_encode(uint8_t *, const struct source_record *);
-uint8_t *mark_encode(uint8_t *, const struct mark_record *);
-uint8_t *free_id_encode(uint8_t *, const struct free_id_record *);
-uint8_t *delta_encode(uint8_t *, const struct delta_record *);
-uint8_t *quarantine_encode(uint8_t *, const struct quarantine_record *);
 
 bool name_decode(const struct entry_bytes *, struct name_record *);
 bool option_decode(const struct entry_bytes *, struct option_record *);

@@ -30,18 +30,6 @@ reservations_find(const struct reservations *v, struct bytes id)
 	return reservations_look(v, hash_bytes(id), id);
 }
 
-uint32_t
-reservations_look(const struct reservations *v, uint64_t hash, struct bytes id)
-{
-	uint8_t scratch[NAME_BYTES_MAX];
-	struct index_probe probe = index_first(&v->index, hash);
-	for (;;) {
-		uint32_t slot = index_next(&v->index, &probe);
-		if (slot == INDEX_NONE || bytes_equal(reservation_id(v, slot, scratch), id))
-			return slot;
-	}
-}
-
 /* ---- the finished list, in the links of the timers ---- */
 
 static void
@@ -208,10 +196,9 @@ forget(struct reservations *v, uint32_t slot)
 
 /* A new reservation: its slot, its first line with nothing on it yet, its id. */
 static inline void
-adopt(struct reservations *v, const struct reservation_record *record)
+adopt(struct reservations *v, struct reservation *r, const struct reservation_record *record)
 {
 	uint32_t slot = record->slot;
-	struct reservation *r = &v->at[slot];
 	struct bytes id = record_id(record);
 	v->lines[slot] = (struct line){ .slot = slot };
 	if (id.n <= ID_INLINE)
@@ -222,6 +209,7 @@ adopt(struct reservations *v, const struct reservation_record *record)
 		index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(id), slot);
 	if (slot >= v->high)
 		v->high = slot + 1;
+	v->open++;
 }
 
 static inline void
@@ -233,46 +221,48 @@ extra_set(struct reservations *v, struct reservation *r, struct bytes extra)
 	r->extra = blobs_put(v->blobs, extra.at, extra.n);
 }
 
+static void
+finish(struct reservations *v, uint32_t slot)
+{
+	v->at[slot].terms.flags |= RESERVATION_FINISHED;
+	v->open--;
+	finished_append(v, slot);
+}
+
 void
 reservation_evolve(struct reservations *v, uint64_t seq, const struct reservation_record *record)
 {
 	uint8_t scratch[NAME_BYTES_MAX];
-	uint32_t slot = record->slot;
+	uint32_t slot = record->slot, open = 0, held = 0;
 	struct reservation *r = &v->at[slot];
 	if (r->terms.id_n && !bytes_equal(reservation_id(v, slot, scratch), record_id(record)))
 		forget(v, slot);
-	bool fresh = r->terms.id_n == 0;
-	if (fresh)
-		adopt(v, record);
-	if (r->terms.flags & RESERVATION_TIMED)
+	if (r->terms.id_n == 0)
+		adopt(v, r, record);
+	else if (r->terms.flags & RESERVATION_TIMED)
 		timers_remove(v->timers, slot);
-	uint8_t finished = r->terms.flags & RESERVATION_FINISHED;
-	bool was_open = !fresh && !finished;
-	uint64_t held = 0, committed = 0;
 	for (uint32_t i = 0, n = slot; i < record->terms.lines_n; i++) {
 		const struct line_record *to = &record->lines[i];
 		if (i > 0)
 			n = i < r->terms.lines_n ? v->lines[n].next - 1 : line_append(v, slot, n);
 		line_set(v, n, to);
-		held += to->held;
-		committed += to->committed;
+		held |= to->held;
+		open |= to->held | to->committed;
 	}
 	extra_set(v, r, record_extra(record));
+	uint8_t finished = r->terms.flags & RESERVATION_FINISHED;
+	ensure(!(finished && open)); /* the end of a reservation is final */
 	r->seq = seq;
 	r->expires_at = terms_expire_at(&record->terms);
 	r->terms = record->terms;
-	r->terms.flags |= finished;
 	if (held && !v->untimed) {
 		r->terms.flags |= RESERVATION_TIMED;
 		timers_put(v->timers, slot);
 	}
-	bool is_open = held + committed > 0;
-	ensure(!(finished && is_open)); /* the end of a reservation is final */
-	v->open += (uint32_t)is_open - (uint32_t)was_open;
-	if (!is_open && !finished) {
+	if (finished)
 		r->terms.flags |= RESERVATION_FINISHED;
-		finished_append(v, slot);
-	}
+	else if (!open)
+		finish(v, slot);
 }
 
 /* ---- recovery ---- */

@@ -65,9 +65,20 @@ struct reservations {
 void reservations_init(struct reservations *, struct carve *, uint32_t max, uint32_t extra_max);
 /* SLOT_NONE: unknown. */
 uint32_t reservations_find(const struct reservations *, struct bytes id);
-uint32_t reservations_look(const struct reservations *, uint64_t hash, struct bytes id); /* with the id's hash known */
 /* The id's bytes; `scratch` holds them when they are in a blob. */
 struct bytes reservation_id(const struct reservations *, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX]);
+/* With the id's hash known; most ids are new. */
+static inline uint32_t
+reservations_look(const struct reservations *v, uint64_t hash, struct bytes id)
+{
+	uint8_t scratch[NAME_BYTES_MAX];
+	struct index_probe probe = index_first(&v->index, hash);
+	for (;;) {
+		uint32_t slot = index_next(&v->index, &probe);
+		if (slot == INDEX_NONE || bytes_equal(reservation_id(v, slot, scratch), id))
+			return slot;
+	}
+}
 
 /* Without this what is remembered of finished carts would fill a pool before the slots, and no new cart could ever replace it. */
 static inline bool

@@ -10,6 +10,7 @@
 #include "core/engine.h"
 #include "core/free_ids.h"
 #include "core/groups.h"
+#include "core/hash.h"
 #include "core/history.h"
 #include "core/names.h"
 #include "core/quarantine.h"
@@ -108,22 +109,36 @@ struct engine {
 	struct scratch *scratch;
 };
 
-/* ---- evolve.c: the only functions that change state; each applies one entry and cannot fail ---- */
-void evolve_name(struct engine *, const struct name_record *);
-void evolve_option(struct engine *, const struct option_record *);
-void evolve_group(struct engine *, const struct group_record *);
-void evolve_cell(struct engine *, uint64_t seq, const struct cell_record *);
-void evolve_floor(struct engine *, const struct floor_record *);
-void evolve_reservation(struct engine *, uint64_t seq, const struct reservation_record *);
-void evolve_source(struct engine *, uint64_t seq, const struct source_record *);
-void evolve_mark(struct engine *, uint64_t seq, const struct mark_record *);
-void evolve_free_id(struct engine *, uint64_t seq, const struct free_id_record *);
-void evolve_delta(struct engine *, const struct delta_record *);
-void evolve_quarantine(struct engine *, uint64_t seq, const struct quarantine_record *);
-
 /* ---- step.c: a command's entries, applied and encoded at once ---- */
-void step_begin(struct engine *, enum cause_kind, struct bytes ref, struct bytes reason);
-void step_end(struct engine *);
+static inline void
+step_begin(struct engine *e, enum cause_kind cause, struct bytes ref, struct bytes reason)
+{
+	struct step_buffer *out = e->out;
+	ensure(!e->step_open && out != NULL && out->size - out->used >= STEP_ROOM);
+	e->step_open = true;
+	e->step_cause = cause;
+	e->step_flags = (uint8_t)((ref.n ? 1 : 0) | (reason.n ? 2 : 0));
+	e->seq++;
+	if (out->steps++ == 0)
+		out->first_seq = e->seq;
+	e->at = out->bytes + out->used + STEP_HEAD_BYTES;
+	if (ref.n)
+		e->at = string_put(e->at, ref);
+	if (reason.n)
+		e->at = string_put(e->at, reason);
+}
+
+static inline void
+step_end(struct engine *e)
+{
+	struct step_buffer *out = e->out;
+	uint8_t *start = out->bytes + out->used;
+	ensure(e->step_open && (size_t)(e->at - start) <= out->size - out->used);
+	step_end_at(start, e->step_cause, e->step_flags, e->at);
+	out->used = (size_t)(e->at - out->bytes);
+	e->step_open = false;
+}
+
 /* Gives the new name's id. */
 uint32_t emit_name(struct engine *, enum name_table, struct bytes);
 void emit_option(struct engine *, enum option, int64_t value);
@@ -137,7 +152,15 @@ void emit_delta(struct engine *, struct delta_record *);
 void emit_quarantine(struct engine *, const struct quarantine_record *);
 
 /* Changes of cells in the hand. */
-void changes_begin(struct engine *);
+void changes_forget(struct changes *); /* many of them: what slots they took */
+static inline void
+changes_begin(struct engine *e)
+{
+	struct changes *c = &e->scratch->changes;
+	if (c->n > CHANGES_FEW)
+		changes_forget(c);
+	c->n = c->fresh_n = 0;
+}
 struct cell_change *change_of(struct engine *, uint32_t cell);
 /* The cell of a pair; one that does not exist yet is made in the hand (room: changes_room()). */
 struct cell_change *change_of_pair(struct engine *, uint32_t sku, uint32_t location);
@@ -165,8 +188,18 @@ void decide_quarantine_replay(struct engine *, const struct quarantine_command *
 void expire_one(struct engine *, uint32_t slot);
 
 /* ---- ahead.c: what was found for the command before its turn, or a look now ---- */
-void hint_clear(struct engine *);
-uint64_t hint_id_hash(const struct engine *, struct bytes id);
+static inline void
+hint_clear(struct engine *e)
+{
+	e->hint.name = e->hint.location_name = e->hint.cell = AHEAD_NOTHING;
+	e->hint.id_n = 0;
+}
+static inline uint64_t
+hint_id_hash(const struct engine *e, struct bytes id)
+{
+	const struct ahead *h = &e->hint;
+	return bytes_equal(id, (struct bytes){ h->id, h->id_n }) && id.n ? h->id_hash : hash_bytes(id);
+}
 /* NULL: unknown. */
 static inline const struct name *
 hint_name(const struct names *names, uint32_t place, struct bytes wanted)

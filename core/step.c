@@ -1,35 +1,6 @@
-#include "core/state.h"
-
+#include "core/encode.h"
+#include "core/evolve.h"
 #include "core/hash.h"
-
-void
-step_begin(struct engine *e, enum cause_kind cause, struct bytes ref, struct bytes reason)
-{
-	struct step_buffer *out = e->out;
-	ensure(!e->step_open && out != NULL && out->size - out->used >= STEP_ROOM);
-	e->step_open = true;
-	e->step_cause = cause;
-	e->step_flags = (uint8_t)((ref.n ? 1 : 0) | (reason.n ? 2 : 0));
-	e->seq++;
-	if (out->steps++ == 0)
-		out->first_seq = e->seq;
-	e->at = out->bytes + out->used + STEP_HEAD_BYTES;
-	if (ref.n)
-		e->at = string_put(e->at, ref);
-	if (reason.n)
-		e->at = string_put(e->at, reason);
-}
-
-void
-step_end(struct engine *e)
-{
-	struct step_buffer *out = e->out;
-	uint8_t *start = out->bytes + out->used;
-	ensure(e->step_open && (size_t)(e->at - start) <= out->size - out->used);
-	step_end_at(start, e->step_cause, e->step_flags, e->at);
-	out->used = (size_t)(e->at - out->bytes);
-	e->step_open = false;
-}
 
 /* Before the name or group can be seen: who sees it sees this position too (view_named()). */
 static void
@@ -124,17 +95,15 @@ home_of(const struct cell_change *change)
 }
 
 void
-changes_begin(struct engine *e)
+changes_forget(struct changes *c)
 {
-	struct changes *c = &e->scratch->changes;
 	if (c->n > CHANGE_SLOTS / 64) {
 		memset(c->slot, 0, sizeof c->slot);
-	} else if (c->n > CHANGES_FEW) {
-		for (uint32_t i = 0; i < c->n; i++)
-			for (uint32_t at = home_of(&c->at[i]); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
-				c->slot[at] = 0;
+		return;
 	}
-	c->n = c->fresh_n = 0;
+	for (uint32_t i = 0; i < c->n; i++)
+		for (uint32_t at = home_of(&c->at[i]); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
+			c->slot[at] = 0;
 }
 
 static bool
@@ -168,17 +137,22 @@ slot_put(struct changes *c, uint32_t i)
 	c->slot[at] = (uint16_t)(i + 1);
 }
 
+/* There are too many to look through: the last one, and if it is the first of the many all before it, into the slots. */
+static void
+slots_fill(struct changes *c)
+{
+	for (uint32_t i = c->n == CHANGES_FEW + 1 ? 0 : c->n - 1; i < c->n; i++)
+		slot_put(c, i);
+}
+
 /* The new change at the end of the list has its names: from now on it is found. */
-static struct cell_change *
+static inline struct cell_change *
 change_add(struct changes *c)
 {
 	struct cell_change *change = &c->at[c->n++];
 	change->changed = change->fresh = false;
-	if (c->n == CHANGES_FEW + 1)
-		for (uint32_t i = 0; i < CHANGES_FEW; i++)
-			slot_put(c, i);
 	if (c->n > CHANGES_FEW)
-		slot_put(c, c->n - 1);
+		slots_fill(c);
 	return change;
 }
 
@@ -192,12 +166,12 @@ count_id_load(struct engine *e, const struct cell *cell, struct cell_change *cha
 	change->r.now.count_id = (struct bytes){ change->count_id, bytes[0] };
 }
 
-struct cell_change *
-change_of(struct engine *e, uint32_t n)
+static inline struct cell_change *
+change_take(struct engine *e, uint32_t n)
 {
 	struct changes *c = &e->scratch->changes;
 	const struct cell *cell = &e->cells.at[n];
-	struct cell_change *change = change_find(c, cell->sku, cell->location);
+	struct cell_change *change = c->n ? change_find(c, cell->sku, cell->location) : NULL;
 	if (change)
 		return change;
 	ensure(c->n < CHANGES_MAX);
@@ -212,12 +186,16 @@ change_of(struct engine *e, uint32_t n)
 }
 
 struct cell_change *
-change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
+change_of(struct engine *e, uint32_t n)
+{
+	return change_take(e, n);
+}
+
+/* A cell that does not exist yet. */
+static struct cell_change *
+change_fresh(struct engine *e, uint32_t sku, uint32_t location)
 {
 	struct changes *c = &e->scratch->changes;
-	uint32_t n = hint_cell(e, sku, location);
-	if (n != CELL_NONE)
-		return change_of(e, n);
 	struct cell_change *change = change_find(c, sku, location);
 	if (change)
 		return change;
@@ -226,6 +204,13 @@ change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
 	change = change_add(c);
 	change->fresh = true;
 	return change;
+}
+
+struct cell_change *
+change_of_pair(struct engine *e, uint32_t sku, uint32_t location)
+{
+	uint32_t n = hint_cell(e, sku, location);
+	return n != CELL_NONE ? change_take(e, n) : change_fresh(e, sku, location);
 }
 
 void

@@ -4,7 +4,7 @@
  */
 #include "tests/check.h"
 
-#include "core/record.h"
+#include "core/encode.h"
 
 #define TRIES 20000
 #define BYTES ((size_t)512 << 10)

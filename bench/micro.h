@@ -19,6 +19,12 @@ struct world {
 	uint8_t frame[256];
 	size_t frame_n;
 	size_t frame_id_at, frame_sku_at;
+	struct asked_text *texts;
+};
+
+/* What a reserve of one line asks for, written before the row runs: making it is no part of what is measured. */
+struct asked_text {
+	char id[16], sku[8];
 };
 
 static inline uint64_t
@@ -58,6 +64,7 @@ void batch_ready(struct world *);
 
 /* Each does its operation n times; what is prepared in them is little beside that. */
 typedef void micro_row(struct world *, uint64_t n);
+micro_row texts_ready; /* before the run: as many as it takes */
 micro_row run_reserve, run_reserve_ahead, run_sale, run_ats, run_ats_written, run_index; /* micro_engine.c */
 micro_row run_scan, run_decode, run_encode, run_frame, run_ats_many; /* micro_wire.c */
 micro_row run_append, run_hop; /* micro_host.c */

@@ -6,62 +6,73 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+
+void
+texts_ready(struct world *w, uint64_t n)
+{
+	n += AHEAD_WINDOW;
+	w->texts = malloc(n * sizeof *w->texts);
+	ensure(w->texts != NULL);
+	for (uint64_t i = 0; i < n; i++) {
+		memcpy(w->texts[i].id, "order-", 6);
+		digits_put(w->texts[i].id + 6, 10, (uint32_t)w->next_id++);
+		w->texts[i].sku[0] = 's';
+		digits_put(w->texts[i].sku + 1, 7, random_cell(w));
+	}
+}
+
+static inline void
+reserve(struct world *w, struct command *c, struct asked_line *line, const struct asked_text *asked)
+{
+	struct result result;
+	c->reserve.id = text(asked->id, sizeof asked->id);
+	line->sku = text(asked->sku, sizeof asked->sku);
+	engine_execute(w->engine, c, &result);
+	w->wrong += result.status != STATUS_OK;
+}
+
+static inline struct command
+reserve_of(const struct asked_line *line)
+{
+	return (struct command){ .kind = COMMAND_RESERVE, .reserve = { .lines = line, .lines_n = 1, .ttl_ms = 3600000 } };
+}
 
 void
 run_reserve(struct world *w, uint64_t n)
 {
-	char id[] = "order-0000000000", sku[] = "s0000000";
-	struct asked_line line = { .sku = text(sku, 8), .location = text("ST-0001", 7), .qty = 1 };
+	struct asked_line line = { .location = text("ST-0001", 7), .qty = 1 };
+	struct command c = reserve_of(&line);
 	for (uint64_t i = 0; i < n; i++) {
-		struct command c;
-		struct result result;
-		digits_put(id + 6, 10, (uint32_t)w->next_id++);
-		digits_put(sku + 1, 7, random_cell(w));
-		c.kind = COMMAND_RESERVE;
-		c.reserve = (struct reserve_command){ .id = text(id, 16), .lines = &line, .lines_n = 1, .ttl_ms = 3600000 };
 		batch_ready(w);
-		engine_execute(w->engine, &c, &result);
-		w->wrong += result.status != STATUS_OK;
+		reserve(w, &c, &line, &w->texts[i]);
 	}
 }
 
 /* The same with the commands that are in hand looked at ahead, as the server does with a client's pipeline. */
-struct in_hand {
-	char id[16], sku[8];
-	struct ahead ahead;
-};
-
-static void
-in_hand_take(struct world *w, struct in_hand *h)
+static inline void
+in_hand_take(struct world *w, struct ahead *ahead, const struct asked_text *asked)
 {
-	memcpy(h->id, "order-", 6);
-	digits_put(h->id + 6, 10, (uint32_t)w->next_id++);
-	h->sku[0] = 's';
-	digits_put(h->sku + 1, 7, random_cell(w));
-	ahead_begin(w->engine, &h->ahead, text(h->id, 16), text(h->sku, 8), text("ST-0001", 7));
+	ahead_begin(w->engine, ahead, text(asked->id, sizeof asked->id), text(asked->sku, sizeof asked->sku), text("ST-0001", 7));
 }
 
 void
 run_reserve_ahead(struct world *w, uint64_t n)
 {
-	static struct in_hand hands[AHEAD_WINDOW];
+	static struct ahead hands[AHEAD_WINDOW];
 	struct asked_line line = { .location = text("ST-0001", 7), .qty = 1 };
+	struct command c = reserve_of(&line);
 	for (unsigned i = 0; i < AHEAD_WINDOW; i++)
-		in_hand_take(w, &hands[i]);
-	for (uint64_t i = 0; i < n; i++) {
-		struct in_hand *h = &hands[i % AHEAD_WINDOW];
-		struct command c;
-		struct result result;
-		for (unsigned s = 1; s <= AHEAD_STEPS; s++)
-			ahead_step(w->engine, &hands[(i + s * AHEAD_DISTANCE) % AHEAD_WINDOW].ahead);
-		line.sku = text(h->sku, 8);
-		c.kind = COMMAND_RESERVE;
-		c.reserve = (struct reserve_command){ .id = text(h->id, 16), .lines = &line, .lines_n = 1, .ttl_ms = 3600000 };
+		in_hand_take(w, &hands[i], &w->texts[i]);
+	for (uint64_t i = 0, first = 0; i < n; i++, first = first + 1 < AHEAD_WINDOW ? first + 1 : 0) {
+		for (uint64_t s = 1, at = first; s <= AHEAD_STEPS; s++) {
+			at += AHEAD_DISTANCE;
+			ahead_step(w->engine, &hands[at = at < AHEAD_WINDOW ? at : at - AHEAD_WINDOW]);
+		}
 		batch_ready(w);
-		engine_hint(w->engine, &h->ahead);
-		engine_execute(w->engine, &c, &result);
-		w->wrong += result.status != STATUS_OK;
-		in_hand_take(w, h);
+		engine_hint(w->engine, &hands[first]);
+		reserve(w, &c, &line, &w->texts[i]);
+		in_hand_take(w, &hands[first], &w->texts[i + AHEAD_WINDOW]);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define BATCH_DEFAULT 500
+#define PATIENCE_DEFAULT_MS 60000
 
 const struct cli_option cli_post_options[] = {
 	{ "events", "HOST:PORT", "the gate's port, default 127.0.0.1:7401, or the environment's HOLDFAST_EVENTS" },
@@ -25,6 +26,7 @@ const struct cli_option cli_post_options[] = {
 	{ "ignore", "NAME", "pass the CSV column NAME over (repeatable)" },
 	{ "format", "csv|jsonl", "else told by the first byte" },
 	{ "batch", "N", "events of one message, 1 to 10000 (500)" },
+	{ "patience", "TIME", "what is refused for now (a full spool, a busy server) is tried again until so long nothing gets through (1m)" },
 	{ "resume", NULL, "ask --server how far each source has come and skip what it has" },
 	{ "rejected", "PATH", "where rejected rows go, with their reasons (FILE.rejected.csv)" },
 	{ NULL, NULL, NULL },
@@ -81,7 +83,7 @@ one_row(struct post *p)
 	}
 	if (post_flow_add(&p->flow, row, (struct bytes){ e.bytes, e.n }, post_read_record(p->file), e.dated) < 0)
 		return -2;
-	return p->flow.back.n >= BACK_ROWS_MAX / 2 && post_flow_drain(&p->flow) < 0 ? -2 : 1;
+	return post_flow_rests(&p->flow) && post_flow_drain(&p->flow) < 0 ? -2 : 1;
 }
 
 static enum cli_exit
@@ -159,13 +161,16 @@ static int
 open_all(struct post *p, const char *name)
 {
 	struct cli *cli = p->cli;
-	const char *batch = cli_value(cli, "batch");
+	const char *batch = cli_value(cli, "batch"), *patience = cli_value(cli, "patience");
 	int64_t batch_n = BATCH_DEFAULT;
 	int got = set_rows(cli, p->rows);
 	if (got != CLI_OK)
 		return got;
 	if (batch && !cli_number(batch, 1, EVENTS_MAX, &batch_n))
 		return cli_usage(cli, "--batch takes 1 to %d, not '%s'", EVENTS_MAX, batch);
+	p->flow.patience_ms = PATIENCE_DEFAULT_MS;
+	if (patience && !cli_duration(patience, &p->flow.patience_ms))
+		return cli_usage(cli, "--patience takes a time, as in 30s or 2h, not '%s'", patience);
 	struct bar bar;
 	bar_begin(&bar, "lines checked", true);
 	if (!(p->file = post_read_open(name, &p->why)) || post_read_verify(p->file, &bar, &p->why) < 0 || post_rows_begin(p->rows, p->file, &p->why) < 0)
@@ -196,6 +201,9 @@ hints(const struct post *p)
 	if (p->flow.any_undated && post_tally_code(&p->tally, "conflict"))
 		fputs("hint: rows here have no 'at', so those older than the 4,096 newest numbers of their source cannot be told from other events\n"
 		      "      with used numbers: to post a file again, give 'at' (a column, or --set at=TIME) or skip with --resume\n", stderr);
+	if (p->flow.spool_refused)
+		fputs("hint: the gate's spool is full: 'holdfast gate' shows whether its server is away. Post the file again when it has drained (what got\n"
+		      "      through changes nothing the second time), with a longer --patience, or give holdfast-gate a larger --spool-bytes-max\n", stderr);
 	if (post_tally_code(&p->tally, "gap_too_wide"))
 		fputs("hint: numbers are missing before these: 'holdfast position SOURCE' shows which, --skip-to declares them lost\n", stderr);
 }

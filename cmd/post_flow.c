@@ -3,13 +3,13 @@
  * in post_flow.h.
  */
 #include "cmd/post_flow.h"
+#include "cmd/holdfast_page.h"
 #include "net/clock.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BACK_PATIENCE_MS 60000 /* a server that refuses for the moment is asked again for so long */
 #define BACK_PAUSE_MS 100
 #define DRAIN_MS 3000 /* after Ctrl-C: for the answers of what is in flight */
 #define LOOK_MS 200
@@ -29,7 +29,9 @@ interrupted(const struct post_flow *f)
 bool
 post_flow_init(struct post_flow *f, uint32_t rows_max)
 {
-	bool room = post_message_init(&f->back, BACK_ROWS_MAX) && post_message_init(&f->again, BACK_ROWS_MAX);
+	uint32_t flying = POST_SLOTS * rows_max;
+	f->back_rows = flying > BACK_ROWS_MIN ? flying : BACK_ROWS_MIN;
+	bool room = post_message_init(&f->back, f->back_rows + flying) && post_message_init(&f->again, f->back_rows + flying);
 	f->back.events.limit = f->again.events.limit = SIZE_MAX;
 	f->filling = -1;
 	for (int i = 0; i < POST_SLOTS; i++) {
@@ -64,13 +66,15 @@ row_refused(struct post_flow *f, const struct post_message *m, const struct post
     const char *which)
 {
 	static const char *const momentary[] = { "overloaded", "rate_limited", "behind", "unknown", "not_leader" };
-	bool wide = strcmp(code, "gap_too_wide") == 0, now = strcmp(which, "spool") == 0; /* a spool drains */
+	bool wide = strcmp(code, "gap_too_wide") == 0, spool = strcmp(which, "spool") == 0, now = spool; /* a spool drains */
 	for (size_t i = 0; i < sizeof momentary / sizeof *momentary; i++)
 		now |= strcmp(code, momentary[i]) == 0;
 	if ((wide || now) && put_back(f, m, r)) {
 		f->for_now |= now;
+		f->spool_full |= spool;
 		return;
 	}
+	f->spool_refused |= spool;
 	post_tally_rejected(f->tally, r->number, code, message, (struct bytes){ m->lines.at + r->line_at, r->line_n });
 }
 
@@ -237,7 +241,7 @@ send_back(struct post_flow *f)
 	f->back = f->again;
 	f->again = rows;
 	post_message_clear(&f->back);
-	f->for_now = false;
+	f->for_now = f->spool_full = false;
 	for (uint32_t i = 0; i < rows.n && !interrupted(f); i++) {
 		const struct post_row *r = &rows.rows[i];
 		struct bytes line = { rows.lines.at + r->line_at, r->line_n }, event = { rows.events.at + r->event_at, r->event_n };
@@ -247,18 +251,41 @@ send_back(struct post_flow *f)
 	return settle(f);
 }
 
-/* What is still put back when it made no progress: its reason is final. */
+/* A spool may be full for hours, and a person should know what it is that takes so long. */
+static void
+wait_tell(struct post_flow *f)
+{
+	char patience[WORDS];
+	if (f->spool_full && !f->told && !f->given_up) {
+		bar_clear(&f->tally->bar);
+		fprintf(stderr, "holdfast post: the gate's spool is full: its rows are tried again until %s bring nothing ('holdfast gate' shows how it drains)\n",
+		    words_duration(patience, f->patience_ms));
+		f->told = true;
+	}
+}
+
+/* What is still put back when it made no progress: its reason is final. Later rows are tried once, until one gets through. */
 static void
 give_up(struct post_flow *f)
 {
+	const char *code = f->spool_full ? "capacity" : f->for_now ? "overloaded" : "gap_too_wide";
+	const char *message = f->spool_full ? "the gate's spool is full and did not drain"
+	    : f->for_now ? "the server refused it for the moment, again and again"
+			 : "more than 4,096 beyond the last number without a gap: 'holdfast position SOURCE' shows what is missing";
+	f->given_up = f->for_now;
+	f->spool_refused |= f->spool_full;
 	for (uint32_t i = 0; i < f->back.n; i++) {
 		const struct post_row *r = &f->back.rows[i];
 		struct bytes line = { f->back.lines.at + r->line_at, r->line_n };
-		post_tally_rejected(f->tally, r->number, f->for_now ? "overloaded" : "gap_too_wide",
-		    f->for_now ? "the server refused it for the moment, again and again"
-			       : "more than 4,096 beyond the last number without a gap: 'holdfast position SOURCE' shows what is missing", line);
+		post_tally_rejected(f->tally, r->number, code, message, line);
 	}
 	post_message_clear(&f->back);
+}
+
+bool
+post_flow_rests(const struct post_flow *f)
+{
+	return f->back.n >= f->back_rows || f->back.events.used >= BACK_BYTES;
 }
 
 int
@@ -269,14 +296,18 @@ post_flow_drain(struct post_flow *f)
 		return -1;
 	while (f->back.n > 0 && !interrupted(f)) {
 		uint64_t before = post_tally_done(f->tally);
-		if (f->for_now)
-			poll(NULL, 0, BACK_PAUSE_MS);
+		if (f->for_now) {
+			wait_tell(f);
+			poll(NULL, 0, f->given_up ? 0 : BACK_PAUSE_MS);
+		}
 		if (send_back(f) < 0)
 			return -1;
-		if (post_tally_done(f->tally) > before)
+		if (post_tally_done(f->tally) > before) {
 			since_ms = clock_steady_ms();
-		else if (!f->for_now || clock_steady_ms() - since_ms > BACK_PATIENCE_MS)
+			f->given_up = false;
+		} else if (!f->for_now || f->given_up || clock_steady_ms() - since_ms > f->patience_ms) {
 			give_up(f);
+		}
 	}
 	return 0;
 }

@@ -263,6 +263,45 @@ a_spool_takes_rows_and_the_gate_says_how_many_wait(void)
 	check_says(cli_out, "2 events wait, the oldest for");
 }
 
+/*
+ * The server does not answer and the spool is full: post waits, says so, and rejects what is left with the reason and the way out. When the
+ * server is back the same file goes through whole, and nothing of it counts twice.
+ */
+static void
+a_full_spool_is_waited_for_and_the_rest_is_kept_for_another_time(void)
+{
+	enum { ROWS = 44000 }; /* of some 320 bytes: 12 MiB of events fit */
+	static char text[ROWS * 256], rejected[1 << 16];
+	char server[32], spool[300], wide[65];
+	struct gate_process gate;
+	memset(wide, 'w', 64);
+	wide[64] = 0;
+	size_t used = (size_t)snprintf(text, sizeof text, "source,n,kind,sku,location,qty,at,ref,reason\n");
+	for (int i = 1; i <= ROWS; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "full,%d,receipt,F%.61s,L1,1,%d,%s,%s\n", i, wide, i, wide, wide);
+	cli_write("full.csv", text);
+	snprintf(server, sizeof server, "127.0.0.1:%u", cli_server.rpc);
+	snprintf(spool, sizeof spool, "%s/spool-full", cli_server.folder);
+	const char *const options[] = { "--server", server, "--events", "127.0.0.1:0", "--feed", "off", "--spool", spool, "--spool-bytes-max", "16M", NULL };
+	check_equal(kill(cli_server.pid, SIGSTOP), 0);
+	check(rig_start_with(&gate, options));
+	int posted = cli("post full.csv --patience 300ms --events 127.0.0.1:%u", gate.ports[DOOR_EVENTS]);
+	check_equal(kill(cli_server.pid, SIGCONT), 0);
+	check_equal(posted, 5);
+	check_says(cli_err, "the gate's spool is full: its rows are tried again");
+	check_says(cli_err, "'holdfast gate' shows whether its server is away. Post the file again");
+	check_says(cli_out, "queued");
+	check_says(cli_out, "capacity");
+	cli_slurp("full.csv.rejected.csv", rejected, sizeof rejected);
+	check_says(rejected, ",capacity,\"the gate's spool is full and did not drain\",\"full,");
+	check_cli(0, "post full.csv --json --events 127.0.0.1:%u", gate.ports[DOOR_EVENTS]);
+	check_equal(cli_json("queued"), ROWS);
+	check(rig_counts(&gate, " spool_waiting=0 "));
+	check_equal(rig_end(&gate, SIGTERM), 0);
+	check_cli(0, "ats F%.61s L1 --json", wide);
+	check_equal(cli_json("cells.0.ats"), ROWS);
+}
+
 static const struct check tests[] = {
 	CHECK(a_file_posted_again_changes_nothing),
 	CHECK(rejected_rows_stand_beside_the_file_with_their_reasons),
@@ -274,6 +313,7 @@ static const struct check tests[] = {
 	CHECK(a_refusal_for_the_moment_is_asked_again),
 	CHECK(a_server_that_went_away_gets_what_it_did_not_answer_again),
 	CHECK(a_spool_takes_rows_and_the_gate_says_how_many_wait),
+	CHECK(a_full_spool_is_waited_for_and_the_rest_is_kept_for_another_time),
 };
 
 int

@@ -14,7 +14,11 @@ OPT ?= -O2
 SAN ?=
 DEFS ?=
 B ?= $(if $(SAN),$(if $(findstring thread,$(SAN)),build-tsan,build-asan),build)
-MAKEFLAGS += --jobs=$(or $(JOBS),$(shell nproc)) --no-print-directory
+# A make below this one shares its jobs.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += --jobs=$(or $(JOBS),$(shell nproc))
+endif
+MAKEFLAGS += --no-print-directory
 
 WARN = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 CFLAGS = -std=gnu11 $(OPT) -g -msse4.2 -fno-omit-frame-pointer $(WARN) -I. -Iinclude $(DEFS) \
@@ -128,7 +132,7 @@ packages: ## install the Debian packages that are missing (sudo only when not ro
 
 .PHONY: help test quick-test run demo rehearse bench-peers load prove-push prove-kill prove-follower prove-real prove-hostile prove clean prove-overload prove-store prove-drain prove-full-disk bench-scale bench-image bench-soak
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test-packages
 test-packages: packages
@@ -244,7 +248,7 @@ prove-full-disk: all ## a server and a spooling gate on a disk that fills up und
 SECONDS_EACH ?= 4
 prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
 	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
-prove: prove-kill prove-push prove-store prove-follower prove-real prove-hostile prove-full-disk ## all of them
+prove: prove-kill prove-push prove-store prove-follower prove-real prove-hostile prove-full-disk ## all of these but the timed ones (overload, drain)
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan

@@ -264,14 +264,14 @@ static const struct option long_options[] = {
 	{ "holdfast", 1, NULL, 's' }, { "server", 1, NULL, 's' }, { "redis", 1, NULL, 's' }, { "tarantool", 1, NULL, 's' },
 	{ "postgres", 1, NULL, 's' }, { "gate", 1, NULL, 's' }, { "least", 1, NULL, 's' }, { "connections", 1, NULL, 'c' }, { "in-flight", 1, NULL, 'i' }, { "seconds", 1, NULL, 't' },
 	{ "warm", 1, NULL, 'w' }, { "cells", 1, NULL, 'n' }, { "ttl-ms", 1, NULL, 'l' }, { "hot", 0, NULL, 'h' }, { "read", 1, NULL, 'R' },
-	{ "events", 1, NULL, 'E' }, { "brief", 0, NULL, 'b' }, { NULL, 0, NULL, 0 },
+	{ "events", 1, NULL, 'E' }, { "brief", 0, NULL, 'b' }, { "help", 0, NULL, 'H' }, { NULL, 0, NULL, 0 },
 };
 
 static const struct protocol *const protocols[] = { &load_holdfast_reserve, &load_holdfast_read, &load_redis_reserve, &load_redis_read,
 	&load_tarantool_reserve, &load_postgres_reserve, &load_gate_events, &load_least_reserve };
 
 static _Noreturn void
-usage(void)
+usage(FILE *to)
 {
 	fputs("usage: holdfast-load --server HOST:PORT   (HOST in numbers), or a peer: --redis, --tarantool, --postgres HOST:PORT,\n"
 	    "                         or --gate HOST:PORT, the door for events; --least: holdfast-least\n"
@@ -281,8 +281,8 @@ usage(void)
 	    "  --ttl-ms N        900000 time to live of a hold\n"
 	    "  --read N                 reads of N cells (1 to 100) instead of reserves (Holdfast, Redis)\n"
 	    "  --events N               messages of N stock events (1 to 100), a source for each connection (the gate)\n"
-	    "  --brief           prints only: rate, p50 ms, p99 ms, refused\n", stderr);
-	exit(2);
+	    "  --brief           prints only: rate, p50 ms, p99 ms, refused\n", to);
+	exit(to == stdout ? 0 : 2);
 }
 
 static void
@@ -290,7 +290,7 @@ parse_address(struct load_options *o, const char *text)
 {
 	unsigned port;
 	if (sscanf(text, "%63[^:]:%u", o->host, &port) != 2 || port == 0 || port > 65535)
-		usage();
+		usage(stderr);
 	o->port = (uint16_t)port;
 }
 
@@ -316,12 +316,13 @@ parse(int argc, char **argv, struct load_options *o)
 			o->cells_each = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'b': o->brief = true; break;
-		default: usage();
+		case 'H': usage(stdout);
+		default: usage(stderr);
 		}
 	if (!server || o->connections == 0 || o->connections > CONNECTIONS_MAX || o->in_flight == 0 || o->in_flight > IN_FLIGHT_MAX ||
 	    o->cells == 0 || o->cells > CELLS_MAX || o->seconds <= 0 || o->warm_seconds < 0 || o->ttl_ms <= 0 || o->cells_each > CELLS_EACH_MAX ||
 	    (o->work != WORK_RESERVE && o->cells_each == 0))
-		usage();
+		usage(stderr);
 	return strcmp(server, "server") == 0 ? "holdfast" : server;
 }
 

@@ -38,7 +38,7 @@ static const struct cli_command command[] = {
 	{ "doctor", "DIR", "check a data folder offline: journal and image", cli_doctor_options, cli_doctor, NULL },
 	{ "gate", "[HOST:PORT]", "a gate at a glance: its line, its queue, its spool, what it refused", NULL, cli_gate, cli_gate_more },
 	{ "completion", "bash|zsh", "what the shell needs to complete this command line", NULL, cli_completion, cli_completion_more },
-	{ "man", "[holdfast|holdfastd|holdfast-gate]", "a page of the manual, as roff", NULL, cli_man, NULL },
+	{ "man", "[holdfast|holdfastd|holdfast-gate|holdfast-bench]", "a page of the manual, as roff", NULL, cli_man, NULL },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -80,7 +80,7 @@ help_all(void)
 static void
 help_one(const struct cli_command *c)
 {
-	printf("holdfast %s: %s\n\nusage: holdfast %s %s%s\n", c->name, c->help, c->name, c->options ? "[options] " : "", c->args);
+	printf("holdfast %s: %s\n\nusage: holdfast %s%s%s%s\n", c->name, c->help, c->name, c->options ? " [options]" : "", *c->args ? " " : "", c->args);
 	print_options("options:", c->options);
 	print_options("options of every subcommand:", global_options);
 	if (c->more)

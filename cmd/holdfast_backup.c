@@ -33,8 +33,8 @@ const struct cli_option cli_restore_options[] = {
 const char cli_restore_more[] =
     "Checks the backup in DIR and makes a data folder of it, for `holdfastd --data FOLDER` with the same table sizes as before. Quantities,\n"
     "reservations and marks are those at the backup's position; what was answered after it is not in it: post the events of that\n"
-    "time again (what the backup knows already changes nothing). Positions go on 2^40 higher, so none that was ever given out is\n"
-    "given out twice. DIR stays as it is.\n";
+    "time again (what the backup knows already changes nothing). Positions go on 2^40 higher, beyond all that were given\n"
+    "out since; restored a second time, it begins where the first time did. DIR stays as it is.\n";
 
 /* What a server says of its image. */
 struct told {
@@ -221,7 +221,7 @@ print_restored(const struct cli *cli, const char *data, const struct restored *r
 	printf("restored  %s: %s records, %s, checked, in %.1f s\n", data, words_count(a, (int64_t)f->meta.records),
 	    words_bytes(b, (int64_t)f->bytes), seconds);
 	printf("state     of position %s, made at %s\n", words_count(a, (int64_t)f->meta.seq), words_instant(b, f->meta.stamp_ms));
-	printf("position  %s: 2^40 further, so that none is given out twice\n", words_count(c, (int64_t)r->seq));
+	printf("position  %s: 2^40 further, beyond all that were given out since\n", words_count(c, (int64_t)r->seq));
 	printf("start     holdfastd --data %s\n", data);
 }
 

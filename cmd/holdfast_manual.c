@@ -78,7 +78,8 @@ subcommands(const struct cli_command *c)
 	for (; c->name; c++) {
 		fputs(".SS \"", stdout);
 		text(c->name);
-		putchar(' ');
+		if (*c->args)
+			putchar(' ');
 		text(c->args);
 		puts("\"");
 		printf("%c", toupper((unsigned char)c->help[0]));

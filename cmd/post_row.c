@@ -238,7 +238,10 @@ header_field(struct post_rows *r, const char *name, size_t n)
 		}
 	if (!known && !r->unknown_column) {
 		r->unknown_column = true;
-		if (!is_text(name, n))
+		bool tabs = memchr(name, '\t', n) != NULL;
+		if (tabs || memchr(name, ';', n))
+			snprintf(r->why->text, sizeof r->why->text, "the header's fields are separated by %s: commas are needed", tabs ? "tabs" : "semicolons");
+		else if (!is_text(name, n))
 			snprintf(r->why->text, sizeof r->why->text, "the header is no text: is this a CSV file?");
 		else
 			snprintf(r->why->text, sizeof r->why->text,

@@ -101,7 +101,8 @@ post_tally_for_people(const struct post_tally *t, uint64_t resent, bool interrup
 	char rows[WORDS], rate[WORDS], note[512], off[WORDS];
 	double s = bar_seconds(&t->bar);
 	uint64_t done = post_tally_done(t);
-	printf("%s%s: %s rows in %.1f s, %s/s\n", t->file, interrupted ? ", interrupted" : "", words_count(rows, (int64_t)done), s,
+	printf("%s%s: %s %s in %.1f s, %s/s\n", strcmp(t->file, "-") == 0 ? "stdin" : t->file, interrupted ? ", interrupted" : "",
+	    words_count(rows, (int64_t)done), done == 1 ? "row" : "rows", s,
 	    words_count(rate, (int64_t)((double)done / s)));
 	row("applied", t->applied, "");
 	row("absorbed", t->absorbed, "  already inside a later count");

@@ -25,7 +25,7 @@ help_stands_for_each_subcommand(void)
 		check_says(cli_out, name[i]);
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
 		check_cli(0, "%s --help", name[i]);
-		snprintf(usage, sizeof usage, "usage: holdfast %s ", name[i]);
+		snprintf(usage, sizeof usage, "usage: holdfast %s", name[i]);
 		check_says(cli_out, usage);
 		check_says(cli_out, "--server HOST:PORT");
 	}

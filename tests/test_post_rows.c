@@ -210,6 +210,8 @@ headers_that_cannot_be_right_are_told(void)
 		{ "source,n,kind,quantity\n", "column 'quantity'" },
 		{ "source,n,kind,n\n", "two columns for 'n'" },
 		{ "source,n,\x02\x1b[2J\n", "no text" },
+		{ "source;n;kind\n", "separated by semicolons: commas" },
+		{ "source\tn\tkind\n", "separated by tabs: commas" },
 		{ "n,kind\n1,sale\n", "no source" },
 		{ "source,kind\ns,sale\n", "no identity" },
 		{ "source,n\ns,1\n", "no kind" },

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "net/host.h"
 #include "net/host_ahead.h"
+#include "net/host_load.h"
 #include "net/host_tables.h"
 #include "net/thread.h"
 
@@ -30,7 +31,6 @@ struct host {
 	struct batcher *batcher;
 	struct checkpoint *checkpoint;
 	struct recovery recovery;
-	struct image_findings found; /* in the image, before it was loaded */
 
 	struct host_ahead ahead;
 	struct trouble trouble; /* the checkpointer's */
@@ -189,13 +189,7 @@ folder_open(struct host *h, struct why *why)
 		snprintf(why->text, sizeof why->text, "%s is in use: another server has its lock", o->data);
 		return -1;
 	}
-	if (recovery_verify(o->data, h->disk, o->copy, &h->found, why) < 0)
-		return -1;
-	h->image = image_open(o->data, o->image_map_bytes, why);
-	if (!h->image)
-		return -1;
-	h->log = journal_open(h->disk, &o->journal, why);
-	return h->log ? 0 : -1;
+	return 0;
 }
 
 /* The first batches: the options that differ, and what fell due while nobody was there. */
@@ -219,16 +213,34 @@ first_batches(struct host *h, struct why *why)
 }
 
 static int
-recover_told(struct host *h, struct why *why)
+rest_recover(struct host *h, struct why *why)
 {
 	const struct host_options *o = h->options;
-	struct host_tables *tables = host_tables_begin(h->engine, &h->found);
-	int rc = recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why);
-	host_tables_end(tables);
-	if (rc == 0)
+	h->image = image_open(o->data, o->image_map_bytes, why);
+	if (!h->image)
+		return -1;
+	h->log = journal_open(h->disk, &o->journal, why);
+	if (!h->log)
+		return -1;
+	if (recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why) == 0)
 		return 0;
 	recovery_explain(o->data, h->disk, o->copy, why);
 	return -1;
+}
+
+static int
+recover_all(struct host *h, struct why *why)
+{
+	const struct host_options *o = h->options;
+	struct image_probe probe;
+	image_probe(o->data, &probe);
+	struct recovery_folder folder = { .dir = o->data, .copy = o->copy, .disk = h->disk, .probe = &probe, .walk = host_load_walk };
+	struct host_tables *tables = host_tables_begin(h->engine, &probe.found);
+	int rc = recovery_load(h->engine, &folder, &h->recovery, o->progress, o->context, why);
+	if (rc == 0)
+		rc = rest_recover(h, why);
+	host_tables_end(tables);
+	return rc;
 }
 
 static int
@@ -251,7 +263,7 @@ host_open(const struct host_options *options, struct why *why)
 	}
 	h->options = options;
 	h->trouble = (struct trouble){ .data = options->data, .journal = &options->journal, .say = options->say, .context = options->context };
-	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 || recover_told(h, why) < 0 ||
+	if (folder_open(h, why) < 0 || engine_map(h, why) < 0 || recover_all(h, why) < 0 ||
 	    !(h->checkpoint = checkpoint_open(h->log, h->image, &options->checkpoint, why)) ||
 	    !(h->batcher = batcher_new(h->engine, h->log, &h->recovery.tail, journal_payload_max(&options->journal), why)) ||
 	    first_batches(h, why) < 0 || ahead_start(h, why) < 0 || checkpointer_start(h, why) < 0) {

@@ -3,7 +3,7 @@
  * image, the engine's memory, the batcher, the checkpointer thread and the one that makes room ahead; whoever serves requests borrows
  * engine and batcher.
  *
- * open: lock the folder, check the image (in a child), claim the journal, load, replay, journal the options, end what is due.
+ * open: lock the folder, check and load the image (LMDB in a child first), claim the journal, replay, journal the options, end what is due.
  * close: (after the last batch) fold everything into the image, mark the journal's clean end.
  *
  * The thread that opens is the engine's. host_pressure() and the figures: any thread.

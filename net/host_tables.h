@@ -12,7 +12,7 @@
 
 struct host_tables;
 
-/* For what the check of the image found in it. NULL: there is little to do, or no thread; nothing is wrong then. */
+/* For what LMDB's child saw in the image: a hint. NULL: there is little to do, or no thread; nothing is wrong then. */
 struct host_tables *host_tables_begin(const struct engine *, const struct image_findings *);
 /* Stops it, done or not. May be NULL. */
 void host_tables_end(struct host_tables *);

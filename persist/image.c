@@ -156,52 +156,6 @@ image_meta(const struct image *im, struct image_meta *meta)
 	*meta = im->meta;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
-
-/* One record of the walk. NULL, or what is wrong with it. */
-static const char *
-load_record(const MDB_val *k, const MDB_val *v, const char *(*each)(void *, uint64_t, const struct entry_bytes *), void *context)
-{
-	uint64_t key;
-	struct entry_bytes e;
-	if (k->mv_size != 8)
-		return "a key is not 8 bytes long";
-	memcpy(&key, k->mv_data, 8);
-	if (key == RECORD_META_KEY)
-		return NULL;
-	/* Checked again here: the file may have changed since image_verify looked, and what is loaded is served. */
-	if (!record_sound(key, v->mv_data, v->mv_size))
-		return "its checksum is wrong";
-	uint64_t seq = record_decode(key, v->mv_data, v->mv_size, &e);
-	return each(context, seq, &e);
-}
-
-int
-image_load(struct image *im, const char *(*each)(void *, uint64_t, const struct entry_bytes *), void *context, struct why *why)
-{
-	MDB_txn *txn;
-	MDB_cursor *cursor = NULL;
-	MDB_val k, v;
-	const char *wrong = NULL;
-	int rc = mdb_txn_begin(im->env, NULL, MDB_RDONLY, &txn);
-	if (rc)
-		return image_say(why, im->path, "cannot be read", rc);
-	rc = mdb_cursor_open(txn, im->records, &cursor);
-	while (rc == 0 && wrong == NULL && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
-		wrong = load_record(&k, &v, each, context);
-	if (wrong != NULL) {
-		uint64_t key = 0;
-		memcpy(&key, k.mv_data, k.mv_size < 8 ? k.mv_size : 8);
-		why_say(why, "image %s: record %s %llu: %s", im->path, entry_kind_name(record_kind(key)),
-		    (unsigned long long)record_entry_key(key), wrong);
-	} else if (rc != MDB_NOTFOUND) {
-		image_say(why, im->path, "cannot be read", rc);
-	}
-	mdb_cursor_close(cursor);
-	mdb_txn_abort(txn);
-	return wrong == NULL && rc == MDB_NOTFOUND ? 0 : -1;
-}
-
 /* ---- collecting --------------------------------------------------------------------------------------------------- */
 
 static const char *

@@ -61,8 +61,29 @@ int image_verify(const char *dir, struct why *);
 /* The same, and what was found up to the damage. */
 int image_inspect(const char *dir, struct image_findings *, struct why *);
 
-/* Calls each record in key order (the order of recovery). each returns NULL or a sentence, which ends the walk. -1: why. */
-int image_load(struct image *, const char *(*each)(void *context, uint64_t seq, const struct entry_bytes *), void *context, struct why *);
+/*
+ * The same in one pass with a load: the pages are checked here and now, by code that follows no offset unchecked, and each record goes to
+ * the sink as it is found sound, in the order of keys, which is recovery's. What it got counts only when 0 is returned: the
+ * sum over all comes last.
+ */
+struct image_sink {
+	void (*begin)(void *context, const struct image_meta *); /* before the first record; not called when there is no image */
+	void (*record)(void *context, uint64_t seq, const struct entry_bytes *); /* lent until it returns */
+	void *context;
+};
+struct image_probe;
+int image_inspect_into(const char *dir, const struct image_probe *, const struct image_sink *, struct image_findings *, struct why *);
+
+/*
+ * What remains to a child process is LMDB's own opening, before that and before any thread exists. Never fails: what it complains of is
+ * judged by image_inspect_into (to which NULL is a probe that was not made).
+ */
+struct image_probe {
+	int opened; /* -1: why */
+	struct image_findings found; /* meta; records_of_kind: the greatest key of each kind and one more, where keys are dense a count; unchecked */
+	struct why why;
+};
+void image_probe(const char *dir, struct image_probe *);
 
 /*
  * Collects a batch's entries, coalesced per key, in memory. -1: the payload is damaged, or does not follow the last one, or

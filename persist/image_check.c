@@ -1,7 +1,8 @@
 /*
- * image_check.c: the check of a whole image in a child process (image_verify, image_inspect). pages.c follows no offset that it
- * has not checked; the child is there for what follows it: LMDB's own opening of the file, which maps it and trusts it. The
- * parent trusts nothing but a whole answer.
+ * image_check.c: the check of a whole image. pages.c follows no offset that it has not checked; a child process is there for what follows
+ * it: LMDB's own opening of the file, which maps it and trusts it. The parent trusts nothing but a whole answer. A check alone
+ * (image_verify, image_inspect) runs in the child as a whole; one that feeds a load (image_inspect_into) runs here, and
+ * LMDB has opened the file in a child before (image_probe).
  */
 #include "persist/image_private.h"
 #include "persist/pages.h"
@@ -30,7 +31,7 @@ image_file_bytes(struct disk *disk, const char *name)
 }
 
 int
-image_check_file(struct disk *disk, const char *name, const char *path, struct image_findings *found, struct why *why)
+image_check_file(struct disk *disk, const char *name, const char *path, const struct image_sink *sink, struct image_findings *found, struct why *why)
 {
 	struct why inner;
 	int file = disk->calls->open(disk, name, 0);
@@ -41,56 +42,72 @@ image_check_file(struct disk *disk, const char *name, const char *path, struct i
 	} else {
 		/* The trees of an image that was long in use jump all over the file, which a disk answers far more slowly than one long read. */
 		disk->calls->ahead(disk, file);
-		bytes = pages_check(disk, file, (uint64_t)bytes, found, &inner);
+		bytes = pages_check(disk, file, (uint64_t)bytes, sink, found, &inner);
 	}
 	if (file >= 0)
 		disk->calls->close(disk, file);
 	return bytes < 0 ? why_say(why, "image %.250s is damaged: %s", path, inner.text) : 0;
 }
 
-struct answer {
-	int sound;
-	struct image_findings found;
-	struct why why;
-};
+/* What a child answers with. */
+typedef int child_task(struct disk *, const char *path, struct image_probe *);
+
+static int
+same_meta(const char *path, const struct image_meta *lmdb, const struct image_meta *pages, struct why *why)
+{
+	if (memcmp(lmdb, pages, sizeof(*lmdb)) == 0)
+		return 0;
+	return why_say(why, "image %.250s is damaged: LMDB reads another meta record than is there", path);
+}
 
 /* The pages first; then LMDB must see the same meta record. */
 static int
-check_both(struct disk *disk, const char *path, struct answer *a)
+check_both(struct disk *disk, const char *path, struct image_probe *a)
 {
 	struct image_meta meta;
-	if (image_check_file(disk, IMAGE_NAME, path, &a->found, &a->why) < 0)
+	if (image_check_file(disk, IMAGE_NAME, path, NULL, &a->found, &a->why) < 0)
 		return -1;
 	struct image *image = image_open_still(path, &a->why);
 	if (image == NULL)
 		return -1;
 	image_meta(image, &meta);
 	image_close(image);
-	if (memcmp(&meta, &a->found.meta, sizeof(meta)) == 0)
-		return 0;
-	return why_say(&a->why, "image %.250s is damaged: LMDB reads another meta record than is there", path);
+	return same_meta(path, &meta, &a->found.meta, &a->why);
+}
+
+static int
+open_only(struct disk *disk, const char *path, struct image_probe *a)
+{
+	struct image *image = image_open_still(path, &a->why);
+	if (image == NULL)
+		return -1;
+	a->found.exists = true;
+	image_meta(image, &a->found.meta);
+	image_key_ends(image, a->found.records_of_kind);
+	image_close(image);
+	return 0;
 }
 
 /* The child: bounded time, no core file, gone when its parent is (it holds a copy of the folder's lock). */
 _Noreturn static void
-check_child(int out, struct disk *disk, const char *path, uint64_t bytes)
+run_child(int out, child_task *task, struct disk *disk, const char *path, uint64_t bytes)
 {
-	struct answer a;
+	struct image_probe a;
 	struct rlimit none = { 0, 0 }, seconds;
 	memset(&a, 0, sizeof(a));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	seconds.rlim_cur = seconds.rlim_max = CHECK_SECONDS_MIN + bytes / CHECK_BYTES_PER_SECOND;
 	setrlimit(RLIMIT_CORE, &none);
 	setrlimit(RLIMIT_CPU, &seconds);
-	a.sound = check_both(disk, path, &a);
+	a.opened = task(disk, path, &a);
 	/* Shorter than PIPE_BUF, so written whole. */
 	_Static_assert(sizeof(a) <= 4096, "an answer fits in one write of a pipe");
 	_exit(write(out, &a, sizeof(a)) == (ssize_t)sizeof(a) ? 0 : 1);
 }
 
-/* Runs the check in a child. What counts is a whole answer: a child that crashed on a page has given none. */
+/* Runs the task in a child. What counts is a whole answer: a child that crashed on a page has given none. */
 static int
-check_forked(struct disk *disk, const char *path, uint64_t bytes, struct answer *a, struct why *why)
+forked(child_task *task, struct disk *disk, const char *path, uint64_t bytes, struct image_probe *a, struct why *why)
 {
 	int ends[2], status = 0;
 	if (pipe(ends) < 0)
@@ -98,7 +115,7 @@ check_forked(struct disk *disk, const char *path, uint64_t bytes, struct answer 
 	pid_t child = fork();
 	if (child == 0) {
 		close(ends[0]);
-		check_child(ends[1], disk, path, bytes);
+		run_child(ends[1], task, disk, path, bytes);
 	}
 	close(ends[1]);
 	ssize_t n;
@@ -119,41 +136,64 @@ check_forked(struct disk *disk, const char *path, uint64_t bytes, struct answer 
 
 /*
  * A file that is no longer than its meta pages holds no record. Without a whole tree behind them it was never committed to;
- * whether the journal can do without an image is recovery's question.
+ * whether the journal can do without an image is recovery's question. 1: there are records to look at; 0: none.
  */
 static int
-inspect_file(struct disk *disk, const char *path, struct image_findings *found, struct why *why)
+has_records(struct disk *disk, const char *path, int64_t *bytes, struct why *why)
 {
-	struct answer a = { 0 };
-	int64_t bytes = image_file_bytes(disk, IMAGE_NAME);
-	if (bytes < 0 && errno == ENOENT)
+	*bytes = image_file_bytes(disk, IMAGE_NAME);
+	if (*bytes < 0 && errno == ENOENT)
 		return 0;
-	if (bytes < 0)
+	if (*bytes < 0)
 		return why_say(why, "image %s: cannot be looked at: %s", path, strerror(errno));
-	if ((uint64_t)bytes <= IMAGE_EMPTY_BYTES)
-		return 0;
-	int rc = check_forked(disk, path, (uint64_t)bytes, &a, why);
+	return (uint64_t)*bytes > IMAGE_EMPTY_BYTES;
+}
+
+static int
+inspect_forked(struct disk *disk, const char *path, child_task *task, struct image_findings *found, struct why *why)
+{
+	struct image_probe a = { 0 };
+	int64_t bytes;
+	int rc = has_records(disk, path, &bytes, why);
+	if (rc <= 0)
+		return rc;
+	rc = forked(task, disk, path, (uint64_t)bytes, &a, why);
 	*found = a.found;
-	if (rc == 0 && a.sound < 0)
+	if (rc == 0 && a.opened < 0)
 		*why = a.why;
-	return rc < 0 || a.sound < 0 ? -1 : 0;
+	return rc < 0 || a.opened < 0 ? -1 : 0;
+}
+
+/* The folder's disk and the image's path in it. 1: open; 0: no such folder; -1: why. */
+static int
+folder_look(const char *dir, struct disk **disk, char path[IMAGE_PATH_MAX], struct why *why)
+{
+	if (image_path(path, dir, IMAGE_NAME, why) < 0)
+		return -1;
+	if (!disk_posix_is_folder(dir))
+		return 0;
+	*disk = disk_posix_open(dir, why);
+	return *disk == NULL ? -1 : 1;
+}
+
+static int
+inspect(const char *dir, child_task *task, struct image_findings *found, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	struct disk *disk;
+	*found = (struct image_findings){ 0 };
+	int rc = folder_look(dir, &disk, path, why);
+	if (rc <= 0)
+		return rc;
+	rc = inspect_forked(disk, path, task, found, why);
+	disk->calls->end(disk);
+	return rc;
 }
 
 int
 image_inspect(const char *dir, struct image_findings *found, struct why *why)
 {
-	char path[IMAGE_PATH_MAX];
-	*found = (struct image_findings){ 0 };
-	if (image_path(path, dir, IMAGE_NAME, why) < 0)
-		return -1;
-	if (!disk_posix_is_folder(dir))
-		return 0;
-	struct disk *disk = disk_posix_open(dir, why);
-	if (disk == NULL)
-		return -1;
-	int sound = inspect_file(disk, path, found, why);
-	disk->calls->end(disk);
-	return sound;
+	return inspect(dir, check_both, found, why);
 }
 
 int
@@ -161,4 +201,42 @@ image_verify(const char *dir, struct why *why)
 {
 	struct image_findings found;
 	return image_inspect(dir, &found, why);
+}
+
+void
+image_probe(const char *dir, struct image_probe *probe)
+{
+	probe->opened = inspect(dir, open_only, &probe->found, &probe->why);
+}
+
+/* Damage that a page shows is told before what LMDB made of it. */
+static int
+inspect_here(struct disk *disk, const char *path, const struct image_probe *probe, const struct image_sink *sink, struct image_findings *found,
+    struct why *why)
+{
+	int64_t bytes;
+	int rc = has_records(disk, path, &bytes, why);
+	if (rc <= 0)
+		return rc;
+	if (image_check_file(disk, IMAGE_NAME, path, sink, found, why) < 0)
+		return -1;
+	if (probe != NULL && probe->opened < 0) {
+		*why = probe->why;
+		return -1;
+	}
+	return probe == NULL ? 0 : same_meta(path, &probe->found.meta, &found->meta, why);
+}
+
+int
+image_inspect_into(const char *dir, const struct image_probe *probe, const struct image_sink *sink, struct image_findings *found, struct why *why)
+{
+	char path[IMAGE_PATH_MAX];
+	struct disk *disk;
+	*found = (struct image_findings){ 0 };
+	int rc = folder_look(dir, &disk, path, why);
+	if (rc <= 0)
+		return rc;
+	rc = inspect_here(disk, path, probe, sink, found, why);
+	disk->calls->end(disk);
+	return rc;
 }

@@ -57,7 +57,7 @@ image_copy_end(struct disk *disk, const char *to, struct image_findings *found, 
 		return -1;
 	if (sync_file(disk, IMAGE_NEW_NAME) < 0)
 		return why_say(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
-	if (image_check_file(disk, IMAGE_NEW_NAME, path, found, why) < 0)
+	if (image_check_file(disk, IMAGE_NEW_NAME, path, NULL, found, why) < 0)
 		return -1;
 	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
 		return why_say(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));

@@ -21,10 +21,12 @@ void image_say_room(struct why *, int rc, const char *folder, uint64_t needed);
 /* The file's length; -1 with errno. */
 int64_t image_file_bytes(struct disk *, const char *name);
 
-/* Checks every page and record of a file of the folder (pages.h), here and now. `path` is for the sentence. -1: why. */
-int image_check_file(struct disk *, const char *name, const char *path, struct image_findings *, struct why *);
+/* Checks every page and record of a file of the folder (pages.h), here and now. `path` is for the sentence; no sink: NULL. -1: why. */
+int image_check_file(struct disk *, const char *name, const char *path, const struct image_sink *, struct image_findings *, struct why *);
 /* For image_meta, image_copy_compact and image_close only, while nobody writes: opens with LMDB as it stands. NULL: why. */
 struct image *image_open_still(const char *path, struct why *);
+/* The greatest key of each kind, and one more; 0: none. Hints: what cannot be read stays 0. */
+void image_key_ends(struct image *, uint64_t ends[ENTRY_KIND_END]);
 /* Of the file, as far as it is in use: what a copy takes at most. */
 uint64_t image_bytes(struct image *);
 /* LMDB's compact copy of all committed records into a new file, unsynced. 0 or an errno or LMDB's code with why. */

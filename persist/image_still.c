@@ -59,6 +59,35 @@ image_bytes(struct image *im)
 	return 0;
 }
 
+/* The last key before the next kind's first. */
+static uint64_t
+key_end(MDB_cursor *cursor, enum entry_kind kind)
+{
+	uint64_t next = record_key(kind + 1, 0), last;
+	MDB_val k = { 8, &next }, v;
+	int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+	rc = mdb_cursor_get(cursor, &k, &v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+	if (rc != 0 || k.mv_size != 8)
+		return 0;
+	memcpy(&last, k.mv_data, 8);
+	return record_kind(last) == kind ? record_entry_key(last) + 1 : 0;
+}
+
+void
+image_key_ends(struct image *im, uint64_t ends[ENTRY_KIND_END])
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	if (mdb_txn_begin(im->env, NULL, MDB_RDONLY, &txn) != 0)
+		return;
+	if (mdb_cursor_open(txn, im->records, &cursor) == 0) {
+		for (enum entry_kind kind = 1; kind < ENTRY_KIND_END; kind++)
+			ends[kind] = key_end(cursor, kind);
+		mdb_cursor_close(cursor);
+	}
+	mdb_txn_abort(txn);
+}
+
 int
 image_copy_compact(struct image *im, const char *path, struct why *why)
 {

@@ -61,6 +61,7 @@ struct walk {
 	uint32_t page_bytes;
 	uint8_t *seen; /* one bit per page */
 	struct meta meta;
+	const struct image_sink *sink; /* NULL: none */
 	struct image_findings *found;
 	struct why *why;
 	/* of the tree that is walked */
@@ -118,12 +119,22 @@ take(struct walk *w, uint64_t owner, uint64_t first, uint64_t n)
 
 /* ---- what stands in leaves ---------------------------------------------------------------------------------------- */
 
+static void
+give(struct walk *w, uint64_t key, const uint8_t *value, size_t n)
+{
+	struct entry_bytes e;
+	uint64_t seq = record_decode(key, value, n, &e);
+	w->sink->record(w->sink->context, seq, &e);
+}
+
 static int
 check_record(struct walk *w, uint64_t page, uint64_t key, const uint8_t *value, size_t n)
 {
 	if (key == RECORD_META_KEY) {
 		const char *wrong = record_meta_decode(value, n, &w->found->meta);
 		w->has_meta = true;
+		if (wrong == NULL && w->sink != NULL)
+			w->sink->begin(w->sink->context, &w->found->meta);
 		return wrong ? damage(w, page, "%s", wrong) : 0;
 	}
 	if (!record_sound(key, value, n))
@@ -133,6 +144,8 @@ check_record(struct walk *w, uint64_t page, uint64_t key, const uint8_t *value, 
 		w->found->records_of_kind[key >> RECORD_KIND_SHIFT]++;
 	w->sum += record_hash(key, value, n);
 	w->records++;
+	if (w->sink != NULL && w->has_meta) /* whose key is the least; without it there is damage */
+		give(w, key, value, n);
 	return 0;
 }
 
@@ -398,9 +411,9 @@ check_all(struct walk *w)
 }
 
 int
-pages_check(struct disk *disk, int file, uint64_t bytes, struct image_findings *found, struct why *why)
+pages_check(struct disk *disk, int file, uint64_t bytes, const struct image_sink *sink, struct image_findings *found, struct why *why)
 {
-	struct walk w = { .disk = disk, .file = file, .found = found, .why = why };
+	struct walk w = { .disk = disk, .file = file, .sink = sink, .found = found, .why = why };
 	*found = (struct image_findings){ .bytes = bytes, .exists = true };
 	if (read_metas(&w, bytes) < 0)
 		return -1;

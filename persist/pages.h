@@ -20,7 +20,10 @@
 #include "persist/disk.h"
 #include "persist/image.h"
 
-/* A file of so many bytes, open. 0: sound, findings are filled; -1: why, findings hold what was found before. */
-int pages_check(struct disk *, int file, uint64_t bytes, struct image_findings *, struct why *);
+/*
+ * A file of so many bytes, open. 0: sound, findings are filled; -1: why, findings hold what was found before. Each record goes to the sink
+ * (may be NULL) as soon as its page and its checksum are right.
+ */
+int pages_check(struct disk *, int file, uint64_t bytes, const struct image_sink *, struct image_findings *, struct why *);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * recovery.c: see recovery.h. Claim first: it finds the tail, and with it whether the image and the journal fit together at all,
- * before the time of a load is spent.
+ * recovery.c: see recovery.h. The claim, which changes the journal, waits until the image is known to be sound; whether the two fit
+ * together is asked before anything is replayed.
  */
 #include "persist/recovery.h"
 
@@ -16,21 +16,11 @@ struct run {
 	struct recovery *r;
 	void (*progress)(void *context, const char *phase, double fraction);
 	void *context;
+	/* the first record that the engine did not take */
+	const char *refused; /* NULL: none */
+	enum entry_kind refused_kind;
+	uint64_t refused_key;
 };
-
-int
-recovery_verify(const char *dir, struct disk *disk, const char *copy, struct image_findings *found, struct why *why)
-{
-	struct image_findings ignored;
-	struct doctor_report report;
-	struct why inner;
-	if (image_inspect(dir, found ? found : &ignored, why) == 0)
-		return 0;
-	struct why damage = *why;
-	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0)
-		return why_say(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
-	return why_say(why, "%.170s. Way out: %.330s", damage.text, report.way_out.text);
-}
 
 void
 recovery_explain(const char *dir, struct disk *disk, const char *copy, struct why *why)
@@ -64,29 +54,74 @@ check_positions(const struct image_meta *image, const struct log_tail *tail, str
 	return 0;
 }
 
-static const char *
-load_one(void *context, uint64_t seq, const struct entry_bytes *entry)
+/* ---- the image ---- */
+
+static void
+load_begin(void *context, const struct image_meta *meta)
 {
 	struct run *run = context;
+	run->r->image = *meta;
+}
+
+/* A record that is refused ends the loading, not the check: damage behind it would be the better reason. */
+static void
+load_record(void *context, uint64_t seq, const struct entry_bytes *entry)
+{
+	struct run *run = context;
+	if (run->refused != NULL)
+		return;
 	if (run->r->records_loaded++ % PROGRESS_RECORDS == 0)
 		tell(run, "loading the image", run->r->records_loaded - 1, run->r->image.records);
-	if (seq > run->r->image.seq)
-		return "its position is beyond the image's";
-	return engine_load_entry(run->engine, seq, entry);
+	run->refused = seq > run->r->image.seq ? "its position is beyond the image's" : engine_load_entry(run->engine, seq, entry);
+	run->refused_kind = entry->kind;
+	run->refused_key = entry->key;
 }
 
 static int
-load(struct run *run, struct image *image, struct why *why)
+damaged(const struct recovery_folder *f, struct why *why)
+{
+	struct doctor_report report;
+	struct why inner, damage = *why;
+	if (doctor_look(f->dir, f->disk, f->copy, NULL, NULL, &report, &inner) < 0)
+		return why_say(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
+	return why_say(why, "%.170s. Way out: %.330s", damage.text, report.way_out.text);
+}
+
+int
+recovery_load(struct engine *engine, const struct recovery_folder *f, struct recovery *r,
+    void (*progress)(void *context, const char *phase, double fraction), void *context, struct why *why)
+{
+	struct run run = { .engine = engine, .r = r, .progress = progress, .context = context };
+	struct image_sink sink = { load_begin, load_record, &run };
+	struct image_findings found;
+	*r = (struct recovery){ 0 };
+	if (f->walk(f->dir, f->probe, &sink, &found, why) < 0)
+		return damaged(f, why);
+	if (run.refused == NULL)
+		return 0;
+	why_say(why, "image %s/image: record %s %llu: %s", f->dir, entry_kind_name(run.refused_kind), (unsigned long long)run.refused_key, run.refused);
+	recovery_explain(f->dir, f->disk, f->copy, why);
+	return -1;
+}
+
+/* It may have been exchanged since it was loaded, and all of it must have come. */
+static int
+image_done(struct run *run, struct image *image, struct why *why)
 {
 	struct recovery *r = run->r;
-	if (image_load(image, load_one, run, why) < 0)
-		return -1;
+	struct image_meta now;
+	image_meta(image, &now);
+	if (memcmp(&now, &r->image, sizeof(now)) != 0)
+		return why_say(why, "the image at position %llu is not the one that was loaded, at %llu", (unsigned long long)now.seq,
+		    (unsigned long long)r->image.seq);
 	if (r->records_loaded != r->image.records)
 		return why_say(why, "the image has %llu records, but says %llu", (unsigned long long)r->records_loaded,
 		    (unsigned long long)r->image.records);
 	const char *wrong = engine_load_image_done(run->engine, r->image.seq, r->image.stamp_ms);
 	return wrong ? why_say(why, "the image at position %llu does not add up: %s", (unsigned long long)r->image.seq, wrong) : 0;
 }
+
+/* ---- the journal ---- */
 
 static int
 replay_batch(struct run *run, const struct log_batch *b, uint64_t expected_seq, struct why *why)
@@ -143,12 +178,10 @@ int
 recover(struct engine *engine, struct image *image, struct log *log, struct recovery *r,
     void (*progress)(void *context, const char *phase, double fraction), void *context, struct why *why)
 {
-	struct run run = { engine, r, progress, context };
-	*r = (struct recovery){ 0 };
-	image_meta(image, &r->image);
+	struct run run = { .engine = engine, .r = r, .progress = progress, .context = context };
 	if (log->calls->claim(log, &r->tail, why) < 0)
 		return -1;
-	if (check_positions(&r->image, &r->tail, why) < 0 || load(&run, image, why) < 0 || replay(&run, log, why) < 0)
+	if (check_positions(&r->image, &r->tail, why) < 0 || image_done(&run, image, why) < 0 || replay(&run, log, why) < 0)
 		return -1;
 	tell(&run, "finishing", 0, 1);
 	const char *wrong = engine_load_done(engine);

@@ -1,5 +1,5 @@
 /*
- * recovery.h: from a data folder to an engine that is as it was: verify the image, claim the log, load the image, replay the
+ * recovery.h: from a data folder to an engine that is as it was: check and load the image in one pass, claim the log, replay the
  * journal behind it, finish. The order is the design's: names, options, policies, cells, reservations (sums must equal the
  * cells), marks, history; then the journal; then groups, indexes, timers.
  *
@@ -22,15 +22,24 @@ struct recovery {
 	uint64_t records_loaded, batches_replayed, steps_replayed;
 };
 
-/*
- * First, before image_open: checks the image in a child process. When it is damaged the journal and the copy (in folder `copy`;
- * NULL: none) are read too, so that the sentence says which way out really is one. `disk` is the data folder `dir`, open.
- * *found (may be NULL) is what the image holds. 0: sound, or no image; -1: why.
- */
-int recovery_verify(const char *dir, struct disk *disk, const char *copy, struct image_findings *found, struct why *);
+struct recovery_folder {
+	const char *dir, *copy; /* copy: the folder of the image's verified copy; NULL: none */
+	struct disk *disk; /* `dir`, open */
+	const struct image_probe *probe; /* NULL: none was made */
+	/* image_inspect_into, or what reads for it on another thread; the sink is called on the caller's. */
+	int (*walk)(const char *dir, const struct image_probe *, const struct image_sink *, struct image_findings *, struct why *);
+};
 
 /*
- * `progress` (may be NULL) is called now and then with a phase name and a fraction 0..1. 0: the engine stands at tail.last_seq;
+ * First, before image_open: the image into a new engine. When it is damaged the journal and the copy are read too, so that the sentence
+ * says which way out really is one. `progress` (may be NULL) is called now and then with a phase name and a fraction 0..1. 0: all of it is
+ * sound and loaded, or there is none; -1: why, and the engine is of no use; nothing on the disk was changed.
+ */
+int recovery_load(struct engine *, const struct recovery_folder *, struct recovery *,
+    void (*progress)(void *context, const char *phase, double fraction), void *context, struct why *);
+
+/*
+ * Then, with the image open and what recovery_load found. 0: the engine stands at tail.last_seq;
  * -1: why, with file and offset or record where known; nothing was changed but what log->claim changed.
  */
 int recover(struct engine *, struct image *, struct log *, struct recovery *,

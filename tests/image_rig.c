@@ -81,12 +81,23 @@ bool
 fold_twin_is(struct fold_twin *t, struct image *image)
 {
 	struct comparison c = { t, 0 };
+	struct image_meta meta;
 	struct why why = { "" };
+	const char *wrong = NULL;
+	int got = 0;
 	qsort(t->records, t->n, sizeof(*t->records), record_order);
-	int rc = image_load(image, compare_one, &c, &why);
-	if (rc < 0 || c.seen != t->n)
-		printf("     %s (%u of %u records)\n", why.text, c.seen, t->n);
-	return rc == 0 && c.seen == t->n;
+	struct image_snapshot *s = image_snapshot_open(image, &meta, &why);
+	for (enum entry_kind kind = 1; s != NULL && kind < ENTRY_KIND_END && wrong == NULL && got >= 0; kind++) {
+		struct entry_bytes e;
+		uint64_t seq;
+		for (uint64_t key = 0; wrong == NULL && (got = image_snapshot_next(s, kind, &key, &seq, &e, &why)) == 1; key++)
+			wrong = compare_one(&c, seq, &e);
+	}
+	image_snapshot_close(s);
+	bool right = s != NULL && got == 0 && wrong == NULL && c.seen == t->n && meta.records == t->n;
+	if (!right)
+		printf("     %s (%u of %u records)\n", wrong ? wrong : why.text, c.seen, t->n);
+	return right;
 }
 
 uint64_t

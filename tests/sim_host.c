@@ -196,6 +196,9 @@ static int
 recover_with_image(struct sim_host *h, struct log_tail *tail, struct why *why)
 {
 	struct recovery recovery;
+	struct recovery_folder folder = { .dir = h->options.image_dir, .disk = h->disk, .walk = image_inspect_into };
+	if (recovery_load(h->engine, &folder, &recovery, NULL, NULL, why) < 0)
+		return broken(h, "image", why->text), -1;
 	h->image = image_open(h->options.image_dir, IMAGE_BYTES, why);
 	if (!h->image)
 		return broken(h, "image", why->text), -1;

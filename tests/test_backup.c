@@ -218,7 +218,8 @@ fill_by_recovery(struct engine *e, const char *dir, uint64_t up_to, struct why *
 	struct disk *disk = disk_posix_open(dir, why);
 	journal_options_init(&options);
 	options.segment_bytes = 16 * MIB;
-	if (!disk || recovery_verify(dir, disk, NULL, NULL, why) < 0)
+	struct recovery_folder folder = { .dir = dir, .disk = disk, .walk = image_inspect_into };
+	if (!disk || recovery_load(e, &folder, &r, NULL, NULL, why) < 0)
 		return false;
 	struct image *image = image_open(dir, 256 * MIB, why);
 	struct log *log = image ? journal_open(disk, &options, why) : NULL;

@@ -60,7 +60,12 @@ place_open(struct place *p, void **memory)
 	struct journal_options options = rig_options(64 * KIB);
 	struct checkpoint_options often = { .records_max = 60, .bytes_max = 64 * KIB, .age_ms_max = 100, .copy_dir = p->copies ? p->copy : NULL };
 	struct engine *e = run_engine(&world.limits, memory);
-	if ((p->disk = disk_posix_open(p->dir, &p->why)) == NULL || recovery_verify(p->dir, p->disk, p->copies ? p->copy : NULL, NULL, &p->why) < 0)
+	struct image_probe probe;
+	image_probe(p->dir, &probe);
+	if ((p->disk = disk_posix_open(p->dir, &p->why)) == NULL)
+		return NULL;
+	struct recovery_folder folder = { .dir = p->dir, .copy = p->copies ? p->copy : NULL, .disk = p->disk, .probe = &probe, .walk = image_inspect_into };
+	if (recovery_load(e, &folder, &p->r, NULL, NULL, &p->why) < 0)
 		return NULL;
 	if ((p->image = image_open(p->dir, 64 * MIB, &p->why)) == NULL || (p->log = journal_open(p->disk, &options, &p->why)) == NULL)
 		return NULL;

@@ -5,6 +5,7 @@
 #include "net/host_load.h"
 #include "net/host_tables.h"
 #include "net/thread.h"
+#include "persist/disk_pace.h"
 
 #include <linux/ioprio.h>
 #include <pthread.h>
@@ -19,6 +20,11 @@
 #include <unistd.h>
 
 #define CHECKPOINTER_NICE 10
+/* The checkpointer's rests while it writes: so many times as long as the work before, at most so long, and none for less work. */
+#define REST_TIMES    3
+#define REST_MAX_NS   INT64_C(20000000)
+#define REST_LEAST_NS INT64_C(100000)
+#define REST_BEHIND   500000 /* steps that wait for the image: so far behind it rests no more */
 
 struct host {
 	const struct host_options *options;
@@ -39,6 +45,8 @@ struct host {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
+	bool low; /* the checkpointer's: its priority is */
+	int64_t worked_ns; /* the same: since when it has worked */
 	/* checkpointer -> any: figures; a stale one is 50 ms old */
 	_Atomic uint64_t folded_seq, copied_seq, commits, failures, journal_bytes;
 };
@@ -51,15 +59,15 @@ struct host {
  * must keep up.
  */
 static void
-priority_set(struct host *h, bool *low)
+priority_set(struct host *h)
 {
 	uint64_t most = h->options->journal.journal_bytes_max;
 	uint64_t bytes = h->log->calls->bytes(h->log);
 	bool want = most == 0 || bytes < most / 2;
 	atomic_store_explicit(&h->journal_bytes, bytes, memory_order_relaxed);
-	if (want == *low)
+	if (want == h->low)
 		return;
-	*low = want;
+	h->low = want;
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(want ? IOPRIO_CLASS_IDLE : IOPRIO_CLASS_BE, want ? 0 : IOPRIO_NORM));
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), want ? CHECKPOINTER_NICE : 0);
 }
@@ -77,16 +85,33 @@ checkpointer_publish(struct host *h)
 
 /* False: the end. */
 static bool
-checkpointer_rest(struct host *h, bool at_once)
+checkpointer_rest_until(struct host *h, int64_t until_ns)
 {
-	int64_t until_ns = clock_steady_ns() + CHECKPOINT_IDLE_MS * INT64_C(1000000);
 	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 	pthread_mutex_lock(&h->lock);
-	if (!at_once && !h->stop)
+	if (until_ns > 0 && !h->stop)
 		pthread_cond_timedwait(&h->wake, &h->lock, &until);
 	bool on = !h->stop;
 	pthread_mutex_unlock(&h->lock);
 	return on;
+}
+
+/*
+ * Between two pieces of a commit: it takes a second of a processor and a hundred megabytes of the disk's time, and nobody waits for it
+ * unless it falls behind.
+ */
+static void
+checkpointer_pause(void *context)
+{
+	struct host *h = context;
+	int64_t now_ns = clock_steady_ns(), rest_ns = (now_ns - h->worked_ns) * REST_TIMES;
+	uint64_t durable = batcher_durable(h->batcher), collected = image_collected_seq(h->image);
+	bool behind = durable > collected && durable - collected > REST_BEHIND;
+	if (h->low && !behind && rest_ns >= REST_LEAST_NS * REST_TIMES) {
+		checkpointer_rest_until(h, now_ns + (rest_ns < REST_MAX_NS ? rest_ns : REST_MAX_NS));
+		now_ns = clock_steady_ns();
+	}
+	h->worked_ns = now_ns;
 }
 
 /*
@@ -109,12 +134,14 @@ static void *
 checkpointer_main(void *arg)
 {
 	struct host *h = arg;
+	const struct disk_pace pace = { checkpointer_pause, h };
 	struct why why;
-	bool low = false;
 	int more = 0;
-	while (checkpointer_rest(h, more > 0)) {
+	disk_pace_set(&pace);
+	while (checkpointer_rest_until(h, more > 0 ? 0 : clock_steady_ns() + CHECKPOINT_IDLE_MS * INT64_C(1000000))) {
 		int64_t now = clock_steady_ms();
-		priority_set(h, &low);
+		h->worked_ns = clock_steady_ns();
+		priority_set(h);
 		more = checkpoint_step(h->checkpoint, batcher_durable(h->batcher), now, &why);
 		step_told(h, more < 0 ? &why : NULL);
 		checkpointer_publish(h);

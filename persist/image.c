@@ -9,6 +9,7 @@
  */
 #include "persist/image.h"
 
+#include "persist/disk_pace.h"
 #include "persist/fold.h"
 #include "persist/image_lmdb.h"
 #include "persist/image_record.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 
 #define MAP_UNIT UINT64_C(4096)
+#define REST_RECORDS 512 /* written between two rests: less than a millisecond */
 
 int
 image_path(char path[IMAGE_PATH_MAX], const char *dir, const char *name, struct why *why)
@@ -269,6 +271,8 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 		struct fold_item item;
 		fold_at(im->fold, i, &item);
 		rc = put_record(cursor, &item, &sum, &meta->records);
+		if (i % REST_RECORDS == REST_RECORDS - 1)
+			disk_pace_rest();
 	}
 	mdb_cursor_close(cursor);
 	memcpy(meta->sum, &sum, sizeof(sum));

@@ -61,7 +61,8 @@ place nanomsg_is_only_in_the_gate 'core persist net cmd include' 'net/gate[a-z_]
 # The supervisor's timer and its child's end are events of the first loop.
 place libevent_is_only_in_loops_connections_listeners_and_http 'core persist net cmd include' \
 	'net/(loop|connection|listener|http|supervisor)[a-z_]*\.[ch]' "${include}(event2/|event\.h)"
-place file_calls_are_only_in_disk_posix 'core persist net' 'persist/disk_posix\.c' \
+# The other two are the program's fdatasync, for LMDB's calls, too.
+place file_calls_are_only_in_disk_posix 'core persist net' 'persist/disk_(posix|pace|sync)\.c' \
 	'(^|[^a-zA-Z0-9_>.*])(open|openat|creat|pread|pwrite|preadv|pwritev|fdatasync|fsync|ftruncate|fallocate|posix_fallocate|rename|renameat|unlink|unlinkat|flock|opendir|fdopendir|mkdir|stat|fstat|lstat|fopen|fdopen)\('
 place clocks_are_only_in_clock 'core persist net' 'net/clock\.c' '(clock_gettime|gettimeofday|timespec_get|[^a-z_]time\()[^)]*\)'
 # The server starts and ends the hosts' threads; the journal has one lock between append and prepare, the

@@ -1,0 +1,49 @@
+/* disk_pace.c: see disk_pace.h. */
+#define _GNU_SOURCE
+#include "persist/disk_pace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static _Thread_local const struct disk_pace *pace;
+
+void
+disk_pace_set(const struct disk_pace *p)
+{
+	pace = p;
+}
+
+void
+disk_pace_rest(void)
+{
+	if (pace != NULL)
+		pace->rest(pace->context);
+}
+
+/* What knows no slices (a pipe, a file system of another kind) is synced in one go. */
+static int
+slices_write(int file)
+{
+	struct stat st;
+	if (fstat(file, &st) < 0 || st.st_size <= DISK_SLICE_BYTES)
+		return 0;
+	for (int64_t at = 0; at < st.st_size; at += DISK_SLICE_BYTES) {
+		if (sync_file_range(file, at, DISK_SLICE_BYTES, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0)
+			return errno == EIO || errno == ENOSPC || errno == EDQUOT ? -1 : 0;
+		disk_pace_rest();
+	}
+	return 0;
+}
+
+int
+disk_pace_sync(int file)
+{
+	if (pace != NULL && slices_write(file) < 0)
+		return -1;
+	return (int)syscall(SYS_fdatasync, file);
+}

@@ -28,6 +28,14 @@ histogram_add(struct histogram *h, uint64_t ns)
 	h->n++;
 }
 
+static inline void
+histogram_merge(struct histogram *to, const struct histogram *from)
+{
+	for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		to->bucket[i] += from->bucket[i];
+	to->n += from->n;
+}
+
 /* The least that so large a share (0 to 1) was not above, in milliseconds. */
 static inline double
 histogram_ms(const struct histogram *h, double share)

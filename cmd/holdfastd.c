@@ -5,6 +5,7 @@
 #include "net/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -82,6 +83,19 @@ ready(void *context, const struct server_ports *ports, struct why *why)
 	return -1;
 }
 
+/*
+ * The heap grows in large pieces and keeps what it has: each growth waits for a thread that is having pages made, and the engine's thread
+ * would wait with all its clients.
+ */
+#define HEAP_STEP_BYTES (16 << 20)
+static void
+heap_set_up(void)
+{
+	mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, 8 * HEAP_STEP_BYTES);
+	mallopt(M_MMAP_THRESHOLD, HEAP_STEP_BYTES); /* connections' buffers come from the heap, too */
+}
+
 int
 main(int argc, char **argv)
 {
@@ -101,6 +115,7 @@ main(int argc, char **argv)
 	} else if (config.check) {
 		config_print(&config, stdout);
 	} else {
+		heap_set_up();
 		return server_run(&config, &calls);
 	}
 	return 0;

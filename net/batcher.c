@@ -32,7 +32,7 @@ struct batcher {
 	struct log *log;
 	uint64_t epoch;
 	size_t batch_bytes;
-	struct batch batches[BATCHES];
+	struct batch batches[BATCHES], merged; /* the journal's: of those that wait */
 
 	struct batch *open; /* NULL: none */
 	struct batch *idle[BATCHES]; /* a stack, so that warm memory is used again first */
@@ -72,12 +72,12 @@ batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail,
 {
 	struct batcher *b = calloc(1, sizeof *b);
 	ensure(batch_bytes >= BATCH_BYTES_MIN);
-	uint8_t *room = mmap(NULL, batch_bytes * BATCHES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *room = mmap(NULL, batch_bytes * (BATCHES + 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!b || room == MAP_FAILED) {
 		free(b);
 		if (room != MAP_FAILED)
-			munmap(room, batch_bytes * BATCHES);
-		snprintf(why->text, sizeof why->text, "no memory for %d batches of %zu bytes", BATCHES, batch_bytes);
+			munmap(room, batch_bytes * (BATCHES + 1));
+		snprintf(why->text, sizeof why->text, "no memory for %d batches of %zu bytes", BATCHES + 1, batch_bytes);
 		return NULL;
 	}
 	b->engine = engine;
@@ -89,6 +89,7 @@ batcher_new(struct engine *engine, struct log *log, const struct log_tail *tail,
 		b->batches[i].steps.size = batch_bytes;
 		b->idle[b->idle_n++] = &b->batches[i];
 	}
+	b->merged.steps.bytes = room + BATCHES * batch_bytes;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->work, NULL);
 	pthread_cond_init(&b->rest, NULL);
@@ -156,31 +157,54 @@ batch_append(struct batcher *b, const struct batch *batch)
 	return true;
 }
 
-/* The next sealed batch, or NULL at the end. */
-static struct batch *
+/* How many sealed batches wait; 0: the end. */
+static uint64_t
 journal_wait(struct batcher *b, uint64_t done)
 {
-	struct batch *batch = NULL;
 	pthread_mutex_lock(&b->lock);
 	while (b->sealed == done && !b->stop)
 		pthread_cond_wait(&b->work, &b->lock);
-	if (b->sealed > done)
-		batch = b->queue[done % BATCHES];
+	uint64_t waiting = b->sealed - done;
 	pthread_mutex_unlock(&b->lock);
-	return batch;
+	return waiting;
+}
+
+/* As many of those that wait as the log takes at once (B1); *n: so many. */
+static const struct batch *
+batches_merge(struct batcher *b, uint64_t done, uint64_t waiting, uint64_t *n)
+{
+	const struct batch *first = b->queue[done % BATCHES], *next;
+	struct step_buffer *all = &b->merged.steps;
+	size_t bytes = first->steps.used;
+	for (*n = 1; *n < waiting && bytes + (next = b->queue[(done + *n) % BATCHES])->steps.used <= b->batch_bytes; ++*n)
+		bytes += next->steps.used;
+	if (*n == 1)
+		return first;
+	all->used = 0;
+	all->steps = 0;
+	all->first_seq = first->steps.first_seq;
+	for (uint64_t i = 0; i < *n; i++) {
+		next = b->queue[(done + i) % BATCHES];
+		memcpy(all->bytes + all->used, next->steps.bytes, next->steps.used);
+		all->used += next->steps.used;
+		all->steps += next->steps.steps;
+		b->merged.stamp_ms = next->stamp_ms;
+	}
+	return &b->merged;
 }
 
 static void *
 journal_main(void *arg)
 {
 	struct batcher *b = arg;
-	struct batch *batch;
-	for (uint64_t done = 0; (batch = journal_wait(b, done)); done++) {
-		bool durable = batch_append(b, batch);
+	uint64_t waiting, n;
+	thread_prompt();
+	for (uint64_t done = 0; (waiting = journal_wait(b, done)) > 0; done += n) {
+		bool durable = batch_append(b, batches_merge(b, done, waiting, &n));
 		if (!durable)
 			atomic_store_explicit(&b->failed, 1, memory_order_release);
 		pthread_mutex_lock(&b->lock);
-		atomic_store_explicit(&b->done, done + 1, memory_order_release);
+		atomic_store_explicit(&b->done, done + n, memory_order_release);
 		pthread_cond_signal(&b->rest);
 		pthread_mutex_unlock(&b->lock);
 		bells_ring(b);
@@ -217,7 +241,7 @@ batcher_free(struct batcher *b)
 	pthread_cond_destroy(&b->rest);
 	pthread_cond_destroy(&b->work);
 	pthread_mutex_destroy(&b->lock);
-	munmap(b->batches[0].steps.bytes, b->batch_bytes * BATCHES);
+	munmap(b->batches[0].steps.bytes, b->batch_bytes * (BATCHES + 1));
 	free(b);
 }
 

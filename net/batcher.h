@@ -5,7 +5,9 @@
  *
  *      free ──begin──▶ open ──end──▶ sealed (waits) ──▶ being appended ──▶ durable ──▶ free
  *
- * B1 One batch is being appended at a time, in the order they were opened; meanwhile the engine fills the next one (group commit).
+ * B1 One append at a time, in the order the batches were opened; meanwhile the engine fills the next ones (group commit). All that wait
+ *    when an append ends go into the next one together, as one batch of the log with the last one's stamp: entries carry every instant that
+ *    matters, so the log needs no stamp between them, and behind a slow sync each would pay one of its own.
  * B2 A batch is sealed when the journal thread is idle, when it is full, or when its stamp has grown too old for what is due.
  * B3 No command is handled in a batch while a hold is due that the batch's stamp leaves alive (D19): it gets a new batch, or waits.
  * B4 After a failed append the durable position never moves again (L4), so nothing is acknowledged any more.
@@ -22,7 +24,7 @@
 #include "core/engine.h"
 #include "persist/log.h"
 
-#define BATCHES          4 /* one being appended, one open, two that wait when the disk is slow and time goes on */
+#define BATCHES          16 /* one open, the others appended or waiting: while holds end, time seals one each millisecond */
 #define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
 #define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */

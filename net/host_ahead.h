@@ -18,8 +18,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define AHEAD_MS        50 /* from one look to the next */
-#define PREPARE_MS      250 /* so often it asks for room when the journal has a spare, or none can be had */
+#define AHEAD_MS         50 /* from one look to the next */
+#define PREPARE_MS       250 /* so often it asks for room when the journal has a spare, or none can be had */
+#define POPULATE_BYTES   ((uintptr_t)2 << 20) /* at once; a large page */
 #define PLACES_AHEAD_MAX 1000000 /* reservations: about 160 MB; lines beyond their first: 24 MB */
 
 struct host_ahead {

@@ -45,8 +45,12 @@ host_start(struct server *s)
 	s->host_options = (struct host_options){ .data = c->data, .copy = c->image_copy[0] ? c->image_copy : NULL, .limits = c->limits,
 		.engine = c->engine, .image_map_bytes = c->image_map_bytes, .checkpoint = CHECKPOINT_OPTIONS_DEFAULT,
 		.progress = s->calls->progress, .say = s->calls->say, .context = s->calls->context };
-	s->host_options.journal = (struct journal_options){ .segment_bytes = c->segment_bytes, .history_bytes = c->history_bytes,
-		.history_age_ms = c->history_age_ms, .journal_bytes_max = c->journal_bytes_max };
+	struct journal_options *journal = &s->host_options.journal;
+	journal_options_init(journal);
+	journal->segment_bytes = c->segment_bytes;
+	journal->history_bytes = c->history_bytes;
+	journal->history_age_ms = c->history_age_ms;
+	journal->journal_bytes_max = c->journal_bytes_max;
 	s->host_options.checkpoint.copy_dir = s->host_options.copy;
 	s->host_options.checkpoint.age_ms_max = c->image_age_ms;
 	s->host_options.checkpoint.copy_ms = c->image_copy_ms;

@@ -7,6 +7,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* As pthread_create. */
 static inline int
@@ -20,6 +24,29 @@ thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *ar
 	if (!failure)
 		pthread_setname_np(*thread, name);
 	return failure;
+}
+
+/*
+ * For a thread that works for microseconds and is waited for: a short slice, for which the kernel (Linux from 6.12 on; older ones do
+ * nothing) lets it run soon after it wakes, before threads that compute. It gets no more of the processor than before.
+ */
+#define THREAD_SLICE_NS 100000
+static inline void
+thread_prompt(void)
+{
+	/* struct sched_attr, version 0, which C libraries do not declare yet */
+	struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; } slice = {
+		.size = 48, .runtime = THREAD_SLICE_NS };
+	_Static_assert(sizeof slice == 48, "as the kernel has it");
+	syscall(SYS_sched_setattr, 0, &slice, 0);
+}
+
+/* For a thread that works ahead of need: others come first. */
+#define THREAD_PATIENT_NICE 10
+static inline void
+thread_patient(void)
+{
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), THREAD_PATIENT_NICE);
 }
 
 #endif

@@ -18,6 +18,7 @@ journal_options_init(struct journal_options *options)
 	*options = (struct journal_options){
 		.segment_bytes = UINT64_C(64) << 20,
 		.history_bytes = UINT64_C(1) << 30,
+		.spares_max = JOURNAL_SPARES_MAX,
 		.journal_bytes_max = UINT64_C(4) << 30,
 	};
 }
@@ -266,6 +267,8 @@ options_check(const struct journal_options *options, struct why *why)
 	if (options->segment_bytes < JOURNAL_SEGMENT_BYTES_MIN || options->segment_bytes > JOURNAL_SEGMENT_BYTES_MAX)
 		return why_say(why, "segment_bytes must be from %llu to %llu", (unsigned long long)JOURNAL_SEGMENT_BYTES_MIN,
 		    (unsigned long long)JOURNAL_SEGMENT_BYTES_MAX);
+	if (options->spares_max < 1 || options->spares_max > JOURNAL_SPARES_MAX)
+		return why_say(why, "spares_max must be from 1 to %d", JOURNAL_SPARES_MAX);
 	if (options->segment_bytes % JOURNAL_BLOCK_BYTES)
 		return why_say(why, "segment_bytes must be a multiple of %d", JOURNAL_BLOCK_BYTES);
 	return 0;

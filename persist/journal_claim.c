@@ -151,7 +151,7 @@ spares_collect(struct journal *j, const struct journal_folder *folder, struct wh
 	if (folder->new_left && j->disk->calls->remove(j->disk, JOURNAL_NEW_NAME))
 		return why_say(why, "cannot remove %s: %s", JOURNAL_NEW_NAME, strerror(errno));
 	for (size_t i = 0; i < folder->files_n; i++)
-		if (is_spare(j, &folder->files[i]) && j->spares_n < JOURNAL_SPARES_MAX)
+		if (is_spare(j, &folder->files[i]) && j->spares_n < j->options.spares_max)
 			j->spares[j->spares_n++] = folder->files[i].generation;
 	for (size_t i = 0; i < folder->files_n; i++) {
 		const struct journal_file *file = &folder->files[i];

@@ -19,9 +19,6 @@
 
 #include <pthread.h>
 
-/* One is being used up, one comes back from trim: more would only hold disk. */
-#define JOURNAL_SPARES_MAX 2
-
 struct journal {
 	struct log log;
 	struct disk *disk;

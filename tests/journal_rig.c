@@ -85,6 +85,7 @@ rig_options(uint64_t segment_bytes)
 	journal_options_init(&options);
 	options.segment_bytes = segment_bytes;
 	options.history_bytes = 0;
+	options.spares_max = 2; /* so that some are removed */
 	options.journal_bytes_max = 0;
 	return options;
 }

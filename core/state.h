@@ -62,6 +62,8 @@ struct scratch {
 	struct line_view line_views[LINES_MAX];
 	struct short_line shorts[LINES_ASKED_MAX];
 	uint32_t sku[LINES_ASKED_MAX], location[LINES_ASKED_MAX], change[LINES_ASKED_MAX];
+	uint32_t cell[LINES_ASKED_MAX]; /* what the walks found, AHEAD_NOTHING: nothing */
+	struct ahead walks[AHEAD_WINDOW];
 	uint32_t moved[LINES_MAX];
 	struct changes changes;
 	struct delta_record deltas[LINES_MAX];
@@ -193,6 +195,14 @@ hint_clear(struct engine *e)
 {
 	e->hint.name = e->hint.location_name = e->hint.cell = AHEAD_NOTHING;
 	e->hint.id_n = 0;
+}
+/* Of one of its lines. */
+static inline void
+hint_names(struct engine *e, const struct ahead *a)
+{
+	e->hint.name = a->name;
+	e->hint.location_name = a->location_name;
+	e->hint.cell = a->cell;
 }
 static inline uint64_t
 hint_id_hash(const struct engine *e, struct bytes id)

@@ -175,6 +175,8 @@ change_take(struct engine *e, uint32_t n)
 	if (change)
 		return change;
 	ensure(c->n < CHANGES_MAX);
+	if (cell->lines_tail)
+		__builtin_prefetch(&e->reservations.lines[cell->lines_tail - 1], 1); /* a new line is put behind it */
 	struct cell_record *r = &c->at[c->n].r;
 	r->cell = n;
 	cell_load(cell, &r->now);

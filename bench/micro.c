@@ -37,7 +37,7 @@ static const struct row rows[] = {
 	{ "scan", "find the end of a reserve request", run_scan, 3000000, NULL },
 	{ "decode", "a reserve request into a command", run_decode, 3000000, NULL },
 	{ "encode", "a grant into a reply", run_encode, 3000000, NULL },
-	{ "frame", "a reserve request from bytes to reply", run_frame, 1000000, NULL },
+	{ "frame", "a reserve request of a pipeline, from the bytes of a read to reply", run_frame, 1000000, NULL },
 	{ "append", "a batch of 16 KiB into the journal, with its sync", run_append, 2000, NULL },
 	{ "hop", "a request through a ring", run_hop, 3000000, NULL },
 };

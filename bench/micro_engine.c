@@ -101,7 +101,7 @@ run_ats(struct world *w, uint64_t n)
 		int64_t ats;
 		uint64_t seq;
 		digits_put(sku + 1, 7, random_cell(w));
-		w->wrong += view_ats(w->engine, text(sku, 8), text("ST-0001", 7), &ats, &seq) != VIEW_OK;
+		w->wrong += view_ats(w->engine, text(sku, 8), text("ST-0001", 7), NULL, &ats, &seq) != VIEW_OK;
 	}
 }
 

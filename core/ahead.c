@@ -24,14 +24,22 @@ guess(const struct index *index, uint64_t hash)
 }
 
 void
+ahead_none(struct ahead *a)
+{
+	a->location_name = a->name = a->cell = a->slot = AHEAD_NOTHING;
+	a->step = AHEAD_STEPS;
+	a->has_cell = false;
+	a->id.n = 0;
+}
+
+void
 ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct bytes sku, struct bytes location)
 {
 	a->location_name = a->name = a->cell = a->slot = AHEAD_NOTHING;
 	a->step = 0;
 	a->has_cell = sku.n > 0;
-	a->id_n = id.n <= NAME_BYTES_MAX ? (uint8_t)id.n : 0;
-	if (a->id_n) {
-		memory_copy(a->id, id.at, id.n);
+	a->id = id;
+	if (id.n) {
 		a->id_hash = hash_bytes(id);
 		fetch_home(&e->reservations.index, a->id_hash);
 	}
@@ -46,7 +54,7 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 static void
 step_name(const struct engine *e, struct ahead *a)
 {
-	if (a->id_n && (a->slot = guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
+	if (a->id.n && (a->slot = guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
 		const uint8_t *reservation = (const uint8_t *)&e->reservations.at[a->slot];
 		fetch(reservation);
 		fetch(reservation + 64);
@@ -89,7 +97,7 @@ step_cell(const struct engine *e, struct ahead *a)
 static void
 step_neighbour(const struct engine *e, struct ahead *a)
 {
-	if (a->cell == AHEAD_NOTHING || !a->id_n) /* lines belong to the engine's thread */
+	if (a->cell == AHEAD_NOTHING || !a->id.n) /* lines belong to the engine's thread */
 		return;
 	const struct line *lines = e->reservations.lines;
 	if (a->slot != AHEAD_NOTHING) {
@@ -130,7 +138,9 @@ struct ahead *
 ahead_line_add(struct ahead_line *line)
 {
 	ensure(line->n < AHEAD_WINDOW);
-	return &line->at[(line->first + line->n++) % AHEAD_WINDOW];
+	unsigned end = ahead_line_end(line);
+	line->n++;
+	return &line->at[end];
 }
 
 void

@@ -30,12 +30,12 @@ struct ahead {
 	uint32_t cell, slot;
 	uint8_t step;
 	bool has_cell;
-	uint8_t id_n; /* 0: it has none */
-	uint8_t id[NAME_BYTES_MAX]; /* whose hash that is */
+	struct bytes id; /* whose hash that is, lent until the command is executed; empty: it has none */
 };
 
-/* id empty: the command has none (an event, a read), or none that could be one. sku empty: it names no cell itself (commit, ...).
- * Borrows nothing. */
+/* It names nothing: no step does anything, and it is no hint. */
+void ahead_none(struct ahead *);
+/* id empty: the command has none (an event, a read), or none that could be one. sku empty: it names no cell itself (commit, ...). */
 void ahead_begin(const struct engine *, struct ahead *, struct bytes id, struct bytes sku, struct bytes location);
 /* The next step; more than AHEAD_STEPS do nothing. */
 void ahead_step(const struct engine *, struct ahead *);
@@ -54,7 +54,12 @@ ahead_line_full(const struct ahead_line *line)
 	return line->n == AHEAD_WINDOW;
 }
 
-/* The place at the end; the line is not full. The caller begins it. */
+/* The place at the end, its number in `at`; the line is not full. The caller begins it. */
+static inline unsigned
+ahead_line_end(const struct ahead_line *line)
+{
+	return (line->first + line->n) % AHEAD_WINDOW;
+}
 struct ahead *ahead_line_add(struct ahead_line *);
 /* The first is handled now: it leaves, those who stand at a step's distance behind it make their step. */
 void ahead_line_next(const struct engine *, struct ahead_line *);

@@ -194,7 +194,7 @@ static inline void
 hint_clear(struct engine *e)
 {
 	e->hint.name = e->hint.location_name = e->hint.cell = AHEAD_NOTHING;
-	e->hint.id_n = 0;
+	e->hint.id.n = 0;
 }
 /* Of one of its lines. */
 static inline void
@@ -208,7 +208,7 @@ static inline uint64_t
 hint_id_hash(const struct engine *e, struct bytes id)
 {
 	const struct ahead *h = &e->hint;
-	return bytes_equal(id, (struct bytes){ h->id, h->id_n }) && id.n ? h->id_hash : hash_bytes(id);
+	return bytes_equal(id, h->id) && id.n ? h->id_hash : hash_bytes(id);
 }
 /* NULL: unknown. */
 static inline const struct name *
@@ -229,12 +229,16 @@ hint_location(const struct engine *e, struct bytes location)
 	return hint_name(&e->names[NAMES_LOCATION], e->hint.location_name, location);
 }
 static inline uint32_t
-hint_cell(const struct engine *e, uint32_t sku, uint32_t location)
+hint_pair(const struct engine *e, uint32_t n, uint32_t sku, uint32_t location)
 {
-	uint32_t n = e->hint.cell;
 	if (n != AHEAD_NOTHING && e->cells.at[n].sku == sku && e->cells.at[n].location == location)
 		return n;
 	return cells_find(&e->cells, sku, location);
+}
+static inline uint32_t
+hint_cell(const struct engine *e, uint32_t sku, uint32_t location)
+{
+	return hint_pair(e, e->hint.cell, sku, location);
 }
 
 /* ---- shared small things ---- */

@@ -37,33 +37,38 @@ view_add(const struct engine *e, uint32_t n, struct cell_view *v)
 /* What a name of the shared namespace means now. */
 enum meaning { MEANS_NOTHING, MEANS_LOCATION, MEANS_GROUP };
 
+static inline enum meaning
+meaning_now(const struct engine *e, uint32_t location, uint64_t *place)
+{
+	*place = group_place(&e->groups, location);
+	return *place == PLACE_LOCATION ? MEANS_LOCATION : *place == PLACE_GROUP_HIDDEN ? MEANS_NOTHING : MEANS_GROUP;
+}
+
 static enum meaning
 meaning_of(const struct engine *e, struct bytes name, uint32_t *location, uint64_t *place)
 {
 	*location = names_find(&e->names[NAMES_LOCATION], name);
-	if (*location == NAME_NONE)
-		return MEANS_NOTHING;
-	*place = group_place(&e->groups, *location);
-	return *place == PLACE_LOCATION ? MEANS_LOCATION : *place == PLACE_GROUP_HIDDEN ? MEANS_NOTHING : MEANS_GROUP;
+	return *location == NAME_NONE ? MEANS_NOTHING : meaning_now(e, *location, place);
 }
 
 enum view_status
-view_ats(const struct engine *e, struct bytes sku, struct bytes name, int64_t *ats, uint64_t *seq)
+view_ats(const struct engine *e, struct bytes sku, struct bytes name, const struct ahead *hint, int64_t *ats, uint64_t *seq)
 {
+	const struct name *s = hint_name(&e->names[NAMES_SKU], hint ? hint->name : AHEAD_NOTHING, sku);
+	const struct name *l = hint_name(&e->names[NAMES_LOCATION], hint ? hint->location_name : AHEAD_NOTHING, name);
 	uint64_t place;
-	uint32_t location, s = names_find(&e->names[NAMES_SKU], sku);
 	*ats = 0;
 	*seq = 0;
 	for (;;) {
-		enum meaning means = meaning_of(e, name, &location, &place);
-		if (s == NAME_NONE || means == MEANS_NOTHING)
+		enum meaning means = s && l ? meaning_now(e, l->id, &place) : MEANS_NOTHING;
+		if (means == MEANS_NOTHING)
 			return VIEW_UNKNOWN;
 		if (means == MEANS_LOCATION)
 			break;
-		if (group_read(&e->groups, location, place, s, ats, seq))
+		if (group_read(&e->groups, l->id, place, s->id, ats, seq))
 			return VIEW_OK;
 	}
-	uint32_t n = cells_find(&e->cells, s, location);
+	uint32_t n = hint_pair(e, hint ? hint->cell : AHEAD_NOTHING, s->id, l->id);
 	if (n != CELL_NONE) {
 		struct cell_terms t;
 		cell_read(&e->cells.at[n], &t);

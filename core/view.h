@@ -23,8 +23,9 @@ struct cell_view {
 
 enum view_status { VIEW_OK, VIEW_UNKNOWN };
 
-/* ATS alone: one or two cache lines. */
-enum view_status view_ats(const struct engine *, struct bytes sku, struct bytes place, int64_t *ats, uint64_t *seq);
+/* ATS alone: one or two cache lines. The hint is checked (A3 of ahead.h); NULL: none. */
+struct ahead;
+enum view_status view_ats(const struct engine *, struct bytes sku, struct bytes place, const struct ahead *hint, int64_t *ats, uint64_t *seq);
 enum view_status view_cell(const struct engine *, struct bytes sku, struct bytes place, struct cell_view *);
 
 /* Finds names without reading a cell: for messages. */

@@ -87,13 +87,13 @@ options_begin(struct reader *r, struct decode_space *space, bool given, uint32_t
 }
 
 int
-params_option(struct reader *r, uint32_t *pairs, const struct key *keys, int keys_n, int *hint)
+params_option(struct reader *r, const struct decode_space *space, uint32_t *pairs, const struct key *keys, int keys_n, int *hint)
 {
 	while (*pairs > 0) {
 		--*pairs;
 		int key = reader_key(r, keys, keys_n, hint);
-		if (key == KEY_BROKEN)
-			return key;
+		if (key == KEY_BROKEN || (key == KEY_UNKNOWN && space->fresh))
+			return KEY_BROKEN;
 		if (reader_nil(r))
 			continue;
 		if (key >= 0)
@@ -188,7 +188,7 @@ params_reserve(struct reader *r, uint32_t params_n, struct decode_space *space, 
 		status = lines_decode(r, space, &reserve->lines, &reserve->lines_n);
 	if (status == STATUS_OK)
 		status = options_begin(r, space, params_n == 3, &pairs);
-	while (status == STATUS_OK && (key = params_option(r, &pairs, reserve_keys, COUNT(reserve_keys), &hint)) != KEY_UNKNOWN)
+	while (status == STATUS_OK && (key = params_option(r, space, &pairs, reserve_keys, COUNT(reserve_keys), &hint)) != KEY_UNKNOWN)
 		status = reserve_option(r, key, space, reserve);
 	return status;
 }
@@ -209,7 +209,7 @@ settle_decode(struct reader *r, uint32_t params_n, struct decode_space *space, s
 		status = params_text(space, r, "id", NAME_BYTES_MAX, &settle->id);
 	if (status == STATUS_OK)
 		status = options_begin(r, space, params_n == 2, &pairs);
-	while (status == STATUS_OK && (key = params_option(r, &pairs, settle_keys, COUNT(settle_keys), &hint)) != KEY_UNKNOWN) {
+	while (status == STATUS_OK && (key = params_option(r, space, &pairs, settle_keys, COUNT(settle_keys), &hint)) != KEY_UNKNOWN) {
 		if (key == SETTLE_LINES)
 			status = lines_decode(r, space, &settle->lines, &settle->lines_n);
 		else if (key == SETTLE_REF)
@@ -300,7 +300,7 @@ params_digest(struct reader *r, uint32_t params_n, struct decode_space *space, s
 	enum status status = params_count(space, params_n, 0, 1);
 	if (status == STATUS_OK)
 		status = options_begin(r, space, params_n == 1, &pairs);
-	while (status == STATUS_OK && (key = params_option(r, &pairs, keys, COUNT(keys), &hint)) != KEY_UNKNOWN) {
+	while (status == STATUS_OK && (key = params_option(r, space, &pairs, keys, COUNT(keys), &hint)) != KEY_UNKNOWN) {
 		if (key == KEY_BROKEN)
 			return params_broken(space);
 		status = params_text(space, r, keys[key].name, key == 0 ? PLACE_BYTES_MAX : NAME_BYTES_MAX, into[key]);

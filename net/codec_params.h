@@ -2,7 +2,8 @@
  * codec_params.h: from the params of a request, and from one stock event, to a struct command. The shapes that command.h
  * promises the engine (lengths, UTF-8, counts, integer ranges) are checked here and nowhere else.
  *
- * Each params_x() stands behind the head of the params array, which has params_n members. STATUS_OK: *command is filled; its
+ * Each params_x() stands behind the head of the params array, which has params_n members. STATUS_OK: *command is filled, the reader is
+ * behind the params, which were all looked at (so that they are whole, even of a message that nobody has scanned: `fresh`); its
  * strings are borrowed from the message, its lists from the space. Otherwise the refusal, worded in space->text.
  * Nothing is allocated. A space belongs to one thread and one message at a time.
  */
@@ -14,6 +15,7 @@
 
 struct decode_space {
 	char text[192];
+	bool fresh; /* the scanner has not seen the message: what is not known is not passed over either, it counts as broken */
 	struct asked_line lines[LINES_ASKED_MAX];
 	struct policy_cell cells[CELLS_POLICY_MAX];
 	struct bytes members[GROUP_MEMBERS_MAX];
@@ -31,7 +33,7 @@ enum status params_line_text(struct decode_space *, const char *what, uint32_t i
  * Walks an option map of *pairs pairs: the index of the next key whose value is not nil, with the reader at its value;
  * KEY_UNKNOWN at the end; KEY_BROKEN. Unknown keys are passed over.
  */
-int params_option(struct reader *, uint32_t *pairs, const struct key *keys, int keys_n, int *hint);
+int params_option(struct reader *, const struct decode_space *, uint32_t *pairs, const struct key *keys, int keys_n, int *hint);
 /* One string under `what`, at most `most` bytes (D7). */
 enum status params_text(struct decode_space *, struct reader *, const char *what, uint32_t most, struct bytes *);
 

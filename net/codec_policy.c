@@ -156,7 +156,7 @@ params_policy_set(struct reader *r, struct decode_space *space, struct command *
 	enum status status = STATUS_OK;
 	if (!reader_map(r, &pairs))
 		return params_refuse(space, "set must be a map {cells?, groups?}");
-	while (status == STATUS_OK && (key = params_option(r, &pairs, set_keys, COUNT(set_keys), &hint)) != KEY_UNKNOWN)
+	while (status == STATUS_OK && (key = params_option(r, space, &pairs, set_keys, COUNT(set_keys), &hint)) != KEY_UNKNOWN)
 		status = set_part(r, key, space, &cells, &group, &groups_n);
 	if (status == STATUS_OK && groups_n > 0 && cells.policy_cells.cells_n > 0)
 		return params_refuse(space, "one group at a time for now: set cells in a call of their own");

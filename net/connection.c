@@ -150,7 +150,7 @@ turn_end(struct connection *c)
 
 /* One whole frame. False: it stays where it is, or the connection takes no more. */
 static bool
-frame_handle(struct connection *c, const uint8_t *frame, size_t n)
+frame_handle(struct connection *c, const uint8_t *frame, size_t n, const struct request *request)
 {
 	if (n >= HEAVY_FRAME_BYTES && c->weight == 0) {
 		c->weight = LIGHT_TURNS;
@@ -162,7 +162,7 @@ frame_handle(struct connection *c, const uint8_t *frame, size_t n)
 		return false;
 	}
 	connection_out_ready(c);
-	switch (dispatch_frame(c, frame, n)) {
+	switch (dispatch_frame(c, frame, n, request)) {
 	case DISPATCH_DONE:
 		return true;
 	case DISPATCH_STALL:
@@ -185,16 +185,15 @@ connection_parse(struct connection *c, const uint8_t *bytes, size_t n)
 	size_t at = 0, end;
 	enum scan scan = SCAN_WHOLE;
 	c->rest = false;
-	lookahead_begin(&ahead, c->loop->service->engine, c->loop->index == 0, &c->scanner, bytes, n);
-	while (at < n && c->state == CONNECTION_OPEN && (scan = lookahead_next(&ahead, &end)) != SCAN_MORE) {
+	const struct request *request;
+	lookahead_begin(&ahead, c->loop->service->engine, loop_place(c->loop), &c->scanner, bytes, n);
+	while (at < n && c->state == CONNECTION_OPEN && (scan = lookahead_next(&ahead, &end, &request)) != SCAN_MORE) {
 		if (scan != SCAN_WHOLE) {
 			frame_refuse(c, scan, bytes + at, n - at);
 			break;
 		}
 		size_t before = c->out.used;
-		if (c->loop->index == 0)
-			engine_hint(c->loop->service->engine, lookahead_found(&ahead));
-		if (!frame_handle(c, bytes + at, end - at))
+		if (!frame_handle(c, bytes + at, end - at, request))
 			break;
 		size_t said = c->out.used > before ? c->out.used - before : 0, read = end - at;
 		at = end;

@@ -92,9 +92,9 @@ engine_ready(struct loop *l, size_t n)
 
 /* The queue is too old for new holds: says so before anything else is looked at. */
 static bool
-refused(struct loop *l, const uint8_t *frame, size_t n, struct buffer *out)
+refused(struct loop *l, const uint8_t *frame, size_t n, const struct request *request, struct buffer *out)
 {
-	if (!l->turn.refuse || !methods_refuse_hold(frame, n, out))
+	if (!l->turn.refuse || !(request ? methods_refuse_request(request, out) : methods_refuse_hold(frame, n, out)))
 		return false;
 	counters_add(&l->counters, COUNTER_HOLDS_REFUSED, 1);
 	return true;
@@ -141,12 +141,12 @@ hand_to_feed(struct connection *c, const uint8_t *frame, size_t n)
 }
 
 enum dispatched
-dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
+dispatch_frame(struct connection *c, const uint8_t *frame, size_t n, const struct request *request)
 {
 	struct loop *l = c->loop;
 	struct dispatch *d = l->dispatch;
 	struct handling *h = &c->handling;
-	if (!c->resuming && refused(l, frame, n, &c->out)) {
+	if (!c->resuming && refused(l, frame, n, request, &c->out)) {
 		connection_mark(c, 0);
 		return DISPATCH_DONE;
 	}
@@ -159,7 +159,9 @@ dispatch_frame(struct connection *c, const uint8_t *frame, size_t n)
 	if (!c->resuming)
 		*h = (struct handling){ 0 };
 	for (;;) {
-		enum handled handled = methods_handle(l->service, l->index == 0 ? PLACE_ENGINE : PLACE_ANY_LOOP, l->now_ms, frame, n, &c->out, h);
+		enum place place = loop_place(l);
+		enum handled handled = request ? methods_execute(l->service, place, l->now_ms, request, &c->out, h)
+		                               : methods_handle(l->service, place, l->now_ms, frame, n, &c->out, h);
 		c->resuming = handled == HANDLED_AGAIN;
 		switch (handled) {
 		case HANDLED_REPLY:
@@ -231,7 +233,7 @@ remote_frame(struct dispatch *d, struct remote *r)
 {
 	struct loop *l = d->loop;
 	struct handling *h = &r->handling;
-	if (h->resume == 0 && refused(l, r->frame.bytes, r->frame.n, &r->reply)) {
+	if (h->resume == 0 && refused(l, r->frame.bytes, r->frame.n, NULL, &r->reply)) {
 		remote_done(d, r, 0, 0);
 		return true;
 	}

@@ -31,8 +31,11 @@ void dispatch_join(struct dispatch *first, struct dispatch *extra);
 void dispatch_free(struct dispatch *);
 
 enum dispatched { DISPATCH_DONE, DISPATCH_STALL, DISPATCH_TURN_OVER, DISPATCH_CLOSE };
-/* On DISPATCH_STALL connection->stall says why, and the same frame must come again; on DISPATCH_TURN_OVER in its next turn. */
-enum dispatched dispatch_frame(struct connection *, const uint8_t *frame, size_t n);
+/*
+ * request: what the frame asks, or NULL. On DISPATCH_STALL connection->stall says why, and the same frame must come again; on DISPATCH_TURN_OVER in its next
+ * turn.
+ */
+enum dispatched dispatch_frame(struct connection *, const uint8_t *frame, size_t n, const struct request *);
 
 /*
  * C5: the answer to this read came too late to be true; it is asked again in the next round. asked->good_until_ms is not looked at.

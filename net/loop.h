@@ -114,6 +114,13 @@ void loop_run(struct loop *);
 /* Wakes the loop; any thread. */
 void loop_ring(const struct loop *);
 
+/* Where its requests are handled. */
+static inline enum place
+loop_place(const struct loop *l)
+{
+	return l->index == 0 ? PLACE_ENGINE : PLACE_ANY_LOOP;
+}
+
 static inline void
 loop_turn_begin(struct loop *l, int64_t now_ns, struct admission *judge)
 {

@@ -79,24 +79,24 @@ result_digest(struct buffer *b, const struct result *result)
 /* Ordered by how often they are called: the look-up is a walk. */
 #define METHOD(text) .name = text, .name_n = sizeof(text) - 1
 static const struct method methods[] = {
-	{ METHOD("reserve"), PLACE_ENGINE, true, true, .decode = params_reserve, .handle = handle_command, .result = result_reserve },
-	{ METHOD("ats"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_ats },
+	{ METHOD("reserve"), PLACE_ENGINE, true, true, .decode = params_reserve, .look = look_command, .handle = handle_command, .result = result_reserve },
+	{ METHOD("ats"), PLACE_ANY_LOOP, .shows_holds = true, .look = look_cells, .handle = handle_ats },
 	{ METHOD("post"), PLACE_ENGINE, .command = true, .handle = handle_post },
-	{ METHOD("commit"), PLACE_ENGINE, false, true, .decode = params_commit, .handle = handle_command, .result = result_settle },
-	{ METHOD("release"), PLACE_ENGINE, false, true, .decode = params_release, .handle = handle_command, .result = result_settle },
-	{ METHOD("fulfil"), PLACE_ENGINE, false, true, .decode = params_fulfil, .handle = handle_command, .result = result_settle },
+	{ METHOD("commit"), PLACE_ENGINE, false, true, .decode = params_commit, .look = look_command, .handle = handle_command, .result = result_settle },
+	{ METHOD("release"), PLACE_ENGINE, false, true, .decode = params_release, .look = look_command, .handle = handle_command, .result = result_settle },
+	{ METHOD("fulfil"), PLACE_ENGINE, false, true, .decode = params_fulfil, .look = look_command, .handle = handle_command, .result = result_settle },
 	{ METHOD("reserve_many"), PLACE_ENGINE, true, true, .handle = handle_reserve_many },
-	{ METHOD("stock"), PLACE_ANY_LOOP, .shows_holds = true, .handle = handle_stock },
-	{ METHOD("extend"), PLACE_ENGINE, true, true, .decode = params_extend, .handle = handle_command, .result = result_extend },
-	{ METHOD("pin"), PLACE_ENGINE, true, true, .decode = params_pin, .handle = handle_command, .result = result_extend },
-	{ METHOD("move"), PLACE_ENGINE, false, true, .decode = params_move, .handle = handle_command, .result = result_move },
+	{ METHOD("stock"), PLACE_ANY_LOOP, .shows_holds = true, .look = look_cells, .handle = handle_stock },
+	{ METHOD("extend"), PLACE_ENGINE, true, true, .decode = params_extend, .look = look_command, .handle = handle_command, .result = result_extend },
+	{ METHOD("pin"), PLACE_ENGINE, true, true, .decode = params_pin, .look = look_command, .handle = handle_command, .result = result_extend },
+	{ METHOD("move"), PLACE_ENGINE, false, true, .decode = params_move, .look = look_command, .handle = handle_command, .result = result_move },
 	{ METHOD("reservation"), PLACE_ENGINE, .shows_holds = true, .handle = handle_reservation },
 	{ METHOD("outcome"), PLACE_ENGINE, .shows_holds = true, .handle = handle_outcome },
 	{ METHOD("scan"), PLACE_ANY_LOOP, .shows_holds = true, .costly = true, .handle = handle_scan },
 	{ METHOD("position"), PLACE_ENGINE, .handle = handle_position },
 	{ METHOD("policy"), PLACE_ENGINE, .costly = true, .handle = handle_policy, .result = result_seq },
 	{ METHOD("quarantine"), PLACE_ENGINE, .costly = true, .handle = handle_quarantine },
-	{ METHOD("digest"), PLACE_ENGINE, .costly = true, .decode = params_digest, .handle = handle_command, .result = result_digest },
+	{ METHOD("digest"), PLACE_ENGINE, .costly = true, .decode = params_digest, .look = look_command, .handle = handle_command, .result = result_digest },
 	{ METHOD("status"), PLACE_ENGINE, .shows_holds = true, .costly = true, .handle = handle_status },
 	{ METHOD("hello"), PLACE_ANY_LOOP, .handle = handle_hello },
 	{ METHOD("atp"), PLACE_ANY_LOOP, .handle = handle_later },
@@ -104,11 +104,11 @@ static const struct method methods[] = {
 	{ METHOD("watch"), PLACE_FEED, .handle = handle_watch },
 };
 
-static const struct method *
+const struct method *
 method_find(struct bytes name)
 {
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-		if (methods[i].name_n == name.n && memcmp(methods[i].name, name.at, name.n) == 0)
+		if (methods[i].name_n == name.n && memory_equal((const uint8_t *)methods[i].name, name.at, name.n))
 			return &methods[i];
 	}
 	return NULL;
@@ -211,13 +211,7 @@ methods_finish(const struct service *service, uint32_t msgid, const char *method
 
 /* ---- the envelope ---- */
 
-enum envelope { ENVELOPE_REQUEST, ENVELOPE_NOTIFICATION, ENVELOPE_NONE, ENVELOPE_BROKEN };
-
-/*
- * [0, msgid, method, params] or [2, method, params]. BROKEN: no RPC, but the number is known. Of a notification nothing is looked
- * at: it is ignored, and there are clients (pynvim) that greet with one whose method is a `bin`.
- */
-static enum envelope
+enum envelope
 envelope_open(struct reader *r, uint32_t *msgid, struct bytes *name)
 {
 	struct reader start = *r;
@@ -247,6 +241,26 @@ shown_until(const struct call *call, int64_t deadline_before)
 	return deadline < deadline_before ? deadline : deadline_before;
 }
 
+static void
+method_begin(struct call *call, const struct method *method)
+{
+	call->method = method;
+	call->handling->method = method->name;
+	call->handling->costly = method->costly;
+}
+
+/* The method on its params: from the reader, which stands behind the head of their array, or from the request. */
+static enum handled
+method_run(struct call *call)
+{
+	const struct method *method = call->method;
+	int64_t good_until_ms = method->shows_holds ? view_deadline(call->service->engine) : 0;
+	enum handled handled = method->handle(call);
+	if (method->shows_holds && handled == HANDLED_REPLY && !call->handling->refused)
+		call->handling->good_until_ms = shown_until(call, good_until_ms);
+	return handled;
+}
+
 static enum handled
 dispatch(struct call *call, struct bytes name)
 {
@@ -257,9 +271,7 @@ dispatch(struct call *call, struct bytes name)
 		return call_refuse(call, STATUS_UNKNOWN_METHOD,
 		    text_valid(name, NAME_BYTES_MAX) ? call->space->text : "there is no such method");
 	}
-	call->method = method;
-	call->handling->method = method->name;
-	call->handling->costly = method->costly;
+	method_begin(call, method);
 	if (method->place == PLACE_ENGINE && call->place != PLACE_ENGINE)
 		return HANDLED_ENGINE;
 	if (method->place == PLACE_FEED && call->place != PLACE_FEED)
@@ -268,11 +280,7 @@ dispatch(struct call *call, struct bytes name)
 		params_refuse(call->space, "params must be an array");
 		return call_bad(call);
 	}
-	int64_t good_until_ms = method->shows_holds ? view_deadline(call->service->engine) : 0;
-	enum handled handled = method->handle(call);
-	if (method->shows_holds && handled == HANDLED_REPLY && !call->handling->refused)
-		call->handling->good_until_ms = shown_until(call, good_until_ms);
-	return handled;
+	return method_run(call);
 }
 
 /* M2. What a command did stands, although its answer is lost: that is what `unknown` means. */
@@ -304,15 +312,9 @@ refusal(void)
 	return &text;
 }
 
-bool
-methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out)
+static bool
+hold_refuse(const struct method *method, uint32_t msgid, struct buffer *out)
 {
-	struct reader r = { frame, frame + n };
-	struct bytes name;
-	uint32_t msgid;
-	if (envelope_open(&r, &msgid, &name) != ENVELOPE_REQUEST)
-		return false;
-	const struct method *method = method_find(name);
 	if (!method || !method->hold)
 		return false;
 	const struct buffer *said = refusal();
@@ -327,6 +329,53 @@ methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out)
 	return true;
 }
 
+bool
+methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out)
+{
+	struct reader r = { frame, frame + n };
+	struct bytes name;
+	uint32_t msgid;
+	return envelope_open(&r, &msgid, &name) == ENVELOPE_REQUEST && hold_refuse(method_find(name), msgid, out);
+}
+
+bool
+methods_refuse_request(const struct request *request, struct buffer *out)
+{
+	return hold_refuse(request->method, request->msgid, out);
+}
+
+/* ---- one request ---- */
+
+static void
+handling_begin(struct handling *handling, const struct buffer *out)
+{
+	if (handling->resume == 0)
+		handling->reply_at = out->used;
+	handling->wait_for = handling->job = 0;
+	handling->good_until_ms = 0;
+	handling->refused = false;
+	handling->method = NULL;
+}
+
+static enum handled
+handling_end(struct call *call, enum handled handled)
+{
+	bool full = call->out->full && (handled == HANDLED_REPLY || handled == HANDLED_AGAIN);
+	return full ? too_long(call, call->handling->reply_at) : handled;
+}
+
+enum handled
+methods_execute(const struct service *service, enum place place, int64_t now_ms, const struct request *request, struct buffer *out,
+    struct handling *handling)
+{
+	struct call call = { .service = service, .place = place, .now_ms = now_ms, .msgid = request->msgid, .out = out, .handling = handling,
+		.request = request };
+	handling_begin(handling, out);
+	handling->msgid = request->msgid;
+	method_begin(&call, request->method);
+	return handling_end(&call, method_run(&call));
+}
+
 enum handled
 methods_handle(const struct service *service, enum place place, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
     struct handling *handling)
@@ -335,12 +384,7 @@ methods_handle(const struct service *service, enum place place, int64_t now_ms, 
 	struct call call = { .service = service, .place = place, .now_ms = now_ms, .params = { frame, frame + n }, .out = out,
 		.handling = handling, .space = &space };
 	struct bytes name;
-	if (handling->resume == 0)
-		handling->reply_at = out->used;
-	handling->wait_for = handling->job = 0;
-	handling->good_until_ms = 0;
-	handling->refused = false;
-	handling->method = NULL;
+	handling_begin(handling, out);
 	enum envelope envelope = envelope_open(&call.params, &call.msgid, &name);
 	handling->msgid = call.msgid;
 	switch (envelope) {
@@ -354,6 +398,5 @@ methods_handle(const struct service *service, enum place place, int64_t now_ms, 
 	case ENVELOPE_REQUEST:
 		break;
 	}
-	enum handled handled = dispatch(&call, name);
-	return out->full && (handled == HANDLED_REPLY || handled == HANDLED_AGAIN) ? too_long(&call, handling->reply_at) : handled;
+	return handling_end(&call, dispatch(&call, name));
 }

@@ -9,6 +9,7 @@
 #include "core/command.h"
 #include "net/buffer.h"
 
+struct ahead;
 struct engine;
 struct engine_options;
 struct feed;
@@ -72,6 +73,29 @@ struct handling {
 enum handled methods_handle(const struct service *, enum place, int64_t now_ms, const uint8_t *frame, size_t n, struct buffer *out,
     struct handling *);
 
+/*
+ * A request of a usual form, taken by its method's own decoder in one look at fresh bytes: it needs no scanner before and no decoder
+ * behind it. Borrows the bytes.
+ */
+#define REQUEST_LINES_MAX 4 /* one with more is handled from its frame */
+struct request {
+	const struct method *method;
+	uint32_t msgid;
+	uint32_t lines_n;
+	struct bytes id; /* of the reservation; empty: it has none */
+	const struct ahead *found; /* what a walk ahead found for its command, or for its first cell (core/ahead.h); NULL: there was none */
+	struct command command; /* of a method that executes one */
+	struct asked_line lines[REQUEST_LINES_MAX]; /* of the command; or the cells of a read, without a quantity */
+};
+/*
+ * The request that bytes[0..n) begin with, which will be handled at `place`: how long its frame is. 0: look closer, by the scanner and
+ * methods_handle(), which say the same of everything that this takes, and word what is wrong with the rest.
+ */
+size_t methods_look(enum place, const uint8_t *bytes, size_t n, struct request *);
+/* As methods_handle() of its frame. Never HANDLED_AGAIN nor HANDLED_WAIT. */
+enum handled methods_execute(const struct service *, enum place, int64_t now_ms, const struct request *, struct buffer *out,
+    struct handling *);
+
 /* Appends the reply to the request `msgid` that HANDLED_LATER left open. method is handling.method of then. */
 void methods_finish(const struct service *, uint32_t msgid, const char *method, const struct result *, struct buffer *out);
 
@@ -80,6 +104,7 @@ void methods_finish(const struct service *, uint32_t msgid, const char *method, 
  * it. False: it is none (or no request), and nothing was appended.
  */
 bool methods_refuse_hold(const uint8_t *frame, size_t n, struct buffer *out);
+bool methods_refuse_request(const struct request *, struct buffer *out); /* the same of a request */
 
 /* Appends an error reply: [1, msgid, [code, message, detail], nil]; retry_after_ms < 0: an empty detail. */
 void methods_refuse(uint32_t msgid, enum status, const char *message, int64_t retry_after_ms, struct buffer *out);

@@ -11,16 +11,19 @@
 enum handled
 handle_command(struct call *call)
 {
-	struct command command;
+	struct command decoded;
+	const struct command *command = call->request ? &call->request->command : &decoded;
 	struct result result;
 	enum handled handled;
-	if (call->method->decode(&call->params, call->params_n, call->space, &command) != STATUS_OK)
+	if (!call->request && call->method->decode(&call->params, call->params_n, call->space, &decoded) != STATUS_OK)
 		return call_bad(call);
 	if (call->method->command && call_read_only(call, &handled))
 		return handled;
 	if (call_overloaded(call, &handled))
 		return handled;
-	engine_execute(call->service->engine, &command, &result);
+	if (call->request && call->request->found)
+		engine_hint(call->service->engine, call->request->found);
+	engine_execute(call->service->engine, command, &result);
 	call_wait_engine(call);
 	if (result.job != 0) {
 		call->handling->job = result.job;

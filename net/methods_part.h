@@ -36,6 +36,7 @@ struct method {
 	bool shows_holds; /* a read whose answer is wrong once a hold has ended (D19) */
 	bool costly; /* what it costs does not show in the bytes of request and answer */
 	enum status (*decode)(struct reader *, uint32_t params_n, struct decode_space *, struct command *); /* for handle_command */
+	bool (*look)(struct reader *, uint32_t params_n, struct request *); /* the params in one look; NULL: never */
 	enum handled (*handle)(struct call *);
 	void (*result)(struct buffer *, const struct result *); /* the result of a success: handle_command, methods_finish */
 };
@@ -51,7 +52,21 @@ struct call {
 	struct buffer *out;
 	struct handling *handling;
 	struct decode_space *space;
+	const struct request *request; /* what it asks, taken in one look: no params to read; else NULL */
 };
+
+/* ---- the envelope (methods.c) ---- */
+enum envelope { ENVELOPE_REQUEST, ENVELOPE_NOTIFICATION, ENVELOPE_NONE, ENVELOPE_BROKEN };
+/*
+ * [0, msgid, method, params] or [2, method, params]. BROKEN: no RPC, but the number is known. Of a notification nothing is looked
+ * at: it is ignored, and there are clients (pynvim) that greet with one whose method is a `bin`.
+ */
+enum envelope envelope_open(struct reader *, uint32_t *msgid, struct bytes *name);
+const struct method *method_find(struct bytes name); /* NULL: there is none */
+
+/* ---- in one look (methods_look.c) ---- */
+bool look_command(struct reader *, uint32_t params_n, struct request *);
+bool look_cells(struct reader *, uint32_t params_n, struct request *);
 
 /* ---- answers (methods.c) ---- */
 /* An error reply without detail; marks the handling as refused. */
@@ -92,6 +107,8 @@ struct read_options {
 	struct bytes channel;
 	uint64_t skip_to; /* position only; 0: none */
 };
+/* [sku, place], each a text (D7). */
+bool read_cell_name(struct reader *, struct asked_line *);
 /* The optional map of a read as the next param. */
 enum status read_options(struct call *, bool given, struct read_options *);
 /* min_seq against `position`: true when *handled is the answer (an error, or HANDLED_WAIT). */

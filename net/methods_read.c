@@ -102,12 +102,11 @@ read_shown(struct call *call, uint64_t newest)
 	call->handling->wait_for = newest > named ? newest : named;
 }
 
-/* [[[sku, place], ...], options?]: true when *handled is already the answer. The pairs themselves are read later, once. */
+/* [[[sku, place], ...], options?]: true when it is refused. The pairs themselves are read later, once. */
 static bool
-cells_open(struct call *call, uint32_t most, struct cells_ask *ask, enum handled *handled)
+cells_decode(struct call *call, uint32_t most, struct cells_ask *ask)
 {
 	struct reader *r = &call->params;
-	*handled = HANDLED_REPLY;
 	if (params_count(call->space, call->params_n, 1, 2) != STATUS_OK)
 		return call_bad(call), true;
 	struct reader list = *r;
@@ -123,6 +122,18 @@ cells_open(struct call *call, uint32_t most, struct cells_ask *ask, enum handled
 	bool more = call->params_n == 2 && reader_skip(r);
 	if (read_options(call, more, &ask->options) != STATUS_OK)
 		return call_bad(call), true;
+	return false;
+}
+
+/* True when *handled is already the answer. */
+static bool
+cells_open(struct call *call, uint32_t most, struct cells_ask *ask, enum handled *handled)
+{
+	*handled = HANDLED_REPLY;
+	if (call->request)
+		*ask = (struct cells_ask){ .pairs_n = call->request->lines_n };
+	else if (cells_decode(call, most, ask))
+		return true;
 	if (read_needs_engine(call)) {
 		*handled = HANDLED_ENGINE;
 		return true;
@@ -146,7 +157,7 @@ struct pairs {
 	bool ahead;
 	struct ahead_line line;
 	struct pair {
-		struct bytes sku, place;
+		struct asked_line cell;
 		bool whole;
 	} at[AHEAD_WINDOW]; /* by the place in the line */
 };
@@ -160,19 +171,30 @@ pairs_begin(struct pairs *p, const struct cells_ask *ask)
 	p->line.first = p->line.n = 0;
 }
 
+bool
+read_cell_name(struct reader *r, struct asked_line *cell)
+{
+	uint32_t n;
+	return reader_array(r, &n) && n == 2 && reader_text(r, NAME_BYTES_MAX, &cell->sku) && reader_text(r, PLACE_BYTES_MAX, &cell->location);
+}
+
 static void
 pair_read(struct reader *r, struct pair *pair)
 {
-	uint32_t n;
-	pair->whole = reader_array(r, &n) && n == 2 && reader_text(r, NAME_BYTES_MAX, &pair->sku) && reader_text(r, PLACE_BYTES_MAX, &pair->place);
+	pair->whole = read_cell_name(r, &pair->cell);
 	if (!pair->whole)
-		pair->sku = (struct bytes){ NULL, 0 };
+		pair->cell.sku = (struct bytes){ NULL, 0 };
 }
 
-/* Pair i, the next one; NULL: it is none, which is worded. */
-static const struct pair *
-pairs_next(struct call *call, struct pairs *p, uint32_t i)
+/* Cell i, the next one, and what a walk ahead found for it (NULL: there was none); NULL: it is none, which is worded. */
+static const struct asked_line *
+pairs_next(struct call *call, struct pairs *p, uint32_t i, const struct ahead **found)
 {
+	*found = NULL;
+	if (call->request) {
+		*found = i == 0 ? call->request->found : NULL;
+		return &call->request->lines[i];
+	}
 	struct pair *pair = &p->at[p->line.first];
 	if (!p->ahead) {
 		pair_read(&p->from, pair);
@@ -181,12 +203,13 @@ pairs_next(struct call *call, struct pairs *p, uint32_t i)
 			struct ahead *ahead = ahead_line_add(&p->line);
 			struct pair *last = &p->at[ahead - p->line.at];
 			pair_read(&p->from, last);
-			ahead_begin(call->service->engine, ahead, (struct bytes){ NULL, 0 }, last->sku, last->place);
+			ahead_begin(call->service->engine, ahead, (struct bytes){ NULL, 0 }, last->cell.sku, last->cell.location);
 		}
+		*found = &p->line.at[p->line.first];
 		ahead_line_next(call->service->engine, &p->line);
 	}
 	if (pair->whole)
-		return pair;
+		return &pair->cell;
 	params_refuse(call->space, "cells[%u] must be [sku, location-or-group]: 1 to %d and 1 to %d bytes of UTF-8", i, NAME_BYTES_MAX,
 	    PLACE_BYTES_MAX);
 	return NULL;
@@ -212,10 +235,11 @@ handle_ats(struct call *call)
 	for (uint32_t i = 0; i < ask.pairs_n; i++) {
 		int64_t ats;
 		uint64_t seq;
-		const struct pair *pair = pairs_next(call, &pairs, i);
-		if (!pair)
+		const struct ahead *found;
+		const struct asked_line *cell = pairs_next(call, &pairs, i, &found);
+		if (!cell)
 			return call_bad(call);
-		if (view_ats(call->service->engine, pair->sku, pair->place, &ats, &seq) != VIEW_OK) {
+		if (view_ats(call->service->engine, cell->sku, cell->location, found, &ats, &seq) != VIEW_OK) {
 			*p++ = 0xc0;
 			continue;
 		}
@@ -264,10 +288,11 @@ handle_stock(struct call *call)
 	pairs_begin(&pairs, &ask);
 	for (uint32_t i = 0; i < ask.pairs_n; i++) {
 		struct cell_view cell;
-		const struct pair *pair = pairs_next(call, &pairs, i);
-		if (!pair)
+		const struct ahead *found;
+		const struct asked_line *name = pairs_next(call, &pairs, i, &found);
+		if (!name)
 			return cells_bad(call, before);
-		if (view_cell(call->service->engine, pair->sku, pair->place, &cell) != VIEW_OK) {
+		if (view_cell(call->service->engine, name->sku, name->location, &cell) != VIEW_OK) {
 			put_nil(call->out);
 			continue;
 		}

@@ -53,7 +53,7 @@ watch_decode(struct call *call, struct watch_ask *ask)
 		return status;
 	if (!reader_map(&call->params, &pairs))
 		return params_refuse(call->space, "params[0] must be a map");
-	while (status == STATUS_OK && (key = params_option(&call->params, &pairs, watch_keys, keys_n, &hint)) != KEY_UNKNOWN)
+	while (status == STATUS_OK && (key = params_option(&call->params, call->space, &pairs, watch_keys, keys_n, &hint)) != KEY_UNKNOWN)
 		status = key == KEY_BROKEN ? params_broken(call->space) : watch_field(call, key, ask);
 	return status;
 }

@@ -7,8 +7,6 @@
  */
 #include "net/scanner.h"
 
-#include <stdbool.h>
-
 struct form {
 	uint8_t length_bytes; /* of the length field behind the first byte */
 	uint8_t mask; /* without a length field: the bits of the first byte that are the length */
@@ -176,7 +174,7 @@ enum scan
 scanner_scan(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit, size_t *end)
 {
 	size_t bound = n < limit ? n : limit;
-	if (s->at == 0 && s->depth == 0 && (*end = scan_small(bytes, bound)) > 0) /* a caller may have set levels around it */
+	if (scanner_rests(s) && (*end = scan_small(bytes, bound)) > 0) /* a caller may have set levels around it */
 		return SCAN_WHOLE;
 	if (s->skip > 0) {
 		size_t here = s->skip < n - s->at ? s->skip : n - s->at;

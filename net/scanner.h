@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_NET_SCANNER_H
 #define HOLDFAST_NET_SCANNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,12 @@ struct scanner {
 enum scan { SCAN_MORE, SCAN_WHOLE, SCAN_TOO_DEEP, SCAN_TOO_LONG, SCAN_BAD };
 
 void scanner_init(struct scanner *);
+/* It is in the middle of nothing. */
+static inline bool
+scanner_rests(const struct scanner *s)
+{
+	return s->at == 0 && s->depth == 0;
+}
 /*
  * bytes[0..n) is the object from its first byte on, as far as it has come (the scanner remembers how far it looked).
  * SCAN_WHOLE: the object is bytes[0..*end); init before the next one. SCAN_MORE: call again with more bytes. Else refused.

@@ -117,14 +117,15 @@ a_read_is_cut_into_the_same_frames_as_one_by_one(void)
 		struct buffer b = { .limit = 1 << 20 };
 		struct scanner one, many;
 		struct lookahead l;
+		const struct request *request;
 		size_t at = 0, n, end = 0;
 		stream_draw(&b);
 		scanner_init(&one);
 		scanner_init(&many);
-		lookahead_begin(&l, engine, true, &many, b.at, b.used);
+		lookahead_begin(&l, engine, PLACE_ENGINE, &many, b.at, b.used);
 		for (;;) {
 			enum scan wanted = at < b.used ? scanner_scan(&one, b.at + at, b.used - at, FRAME_BYTES_MAX, &n) : SCAN_MORE;
-			check_equal(lookahead_next(&l, &end), wanted);
+			check_equal(lookahead_next(&l, &end, &request), wanted);
 			if (wanted != SCAN_WHOLE)
 				break;
 			scanner_init(&one);

@@ -213,11 +213,11 @@ engine_reader(void *context)
 		uint64_t seq, cursor = 0;
 		uint32_t seen = 0;
 		struct cell_view v;
-		if (view_ats(e, text("S"), text("L1"), &ats, &seq) == VIEW_OK)
+		if (view_ats(e, text("S"), text("L1"), NULL, &ats, &seq) == VIEW_OK)
 			torn += ats % 2 != 0;
-		if (view_ats(e, text("S"), text("L2"), &ats, &seq) == VIEW_OK)
+		if (view_ats(e, text("S"), text("L2"), NULL, &ats, &seq) == VIEW_OK)
 			torn += ats % 2 == 0;
-		if (view_ats(e, text("S"), text("G"), &ats, &seq) == VIEW_OK)
+		if (view_ats(e, text("S"), text("G"), NULL, &ats, &seq) == VIEW_OK)
 			torn += ats < 0 || ats > 2007;
 		if (view_cell(e, text("S"), text("G"), &v) == VIEW_OK)
 			torn += v.ats != v.on_hand;

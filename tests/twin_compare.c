@@ -161,7 +161,7 @@ compare_cell(struct run *r, struct bytes sku, struct bytes place)
 	int64_t ats = 0;
 	uint64_t seq = 0;
 	bool known = twin_cell(r->twin, sku, place, &b);
-	if ((view_cell(r->engine, sku, place, &a) == VIEW_OK) != known || (view_ats(r->engine, sku, place, &ats, &seq) == VIEW_OK) != known)
+	if ((view_cell(r->engine, sku, place, &a) == VIEW_OK) != known || (view_ats(r->engine, sku, place, NULL, &ats, &seq) == VIEW_OK) != known)
 		return differs_at(r, "being known", sku, place, !known, known);
 	if (!known)
 		return true;
@@ -256,7 +256,7 @@ not_oversold(struct run *r, const struct reserve_command *c)
 	for (uint32_t i = 0; i < r->result.lines_n; i++) {
 		int64_t ats = 0;
 		uint64_t seq = 0;
-		view_ats(r->engine, c->lines[i].sku, c->lines[i].location, &ats, &seq);
+		view_ats(r->engine, c->lines[i].sku, c->lines[i].location, NULL, &ats, &seq);
 		if (ats < 0 && r->result.lines[i].qty && !r->result.again)
 			return differs_at(r, "ATS after a grant", c->lines[i].sku, c->lines[i].location, ats, 0);
 	}

@@ -111,8 +111,8 @@ step_neighbour(const struct engine *e, struct ahead *a)
 	}
 }
 
-void
-ahead_step(const struct engine *e, struct ahead *a)
+static inline void
+step(const struct engine *e, struct ahead *a)
 {
 	_Static_assert(AHEAD_STEPS == 4, "a row for each step");
 	switch (a->step++) {
@@ -122,6 +122,12 @@ ahead_step(const struct engine *e, struct ahead *a)
 	case 3: step_neighbour(e, a); break;
 	default: a->step = AHEAD_STEPS;
 	}
+}
+
+void
+ahead_step(const struct engine *e, struct ahead *a)
+{
+	step(e, a);
 }
 
 /* ---- hints: what a walk found, believed after a look (A3) ---- */
@@ -147,7 +153,7 @@ void
 ahead_line_next(const struct engine *e, struct ahead_line *line)
 {
 	for (unsigned i = AHEAD_DISTANCE; i < line->n; i += AHEAD_DISTANCE)
-		ahead_step(e, &line->at[(line->first + i) % AHEAD_WINDOW]);
-	line->first = (line->first + 1) % AHEAD_WINDOW;
+		step(e, &line->at[ahead_line_place(line, i)]);
+	line->first = ahead_line_place(line, 1);
 	line->n--;
 }

@@ -54,11 +54,18 @@ ahead_line_full(const struct ahead_line *line)
 	return line->n == AHEAD_WINDOW;
 }
 
+/* The number in `at` of the i-th from the first on. */
+static inline unsigned
+ahead_line_place(const struct ahead_line *line, unsigned i)
+{
+	return line->first + i < AHEAD_WINDOW ? line->first + i : line->first + i - AHEAD_WINDOW;
+}
+
 /* The place at the end, its number in `at`; the line is not full. The caller begins it. */
 static inline unsigned
 ahead_line_end(const struct ahead_line *line)
 {
-	return (line->first + line->n) % AHEAD_WINDOW;
+	return ahead_line_place(line, line->n);
 }
 struct ahead *ahead_line_add(struct ahead_line *);
 /* The first is handled now: it leaves, those who stand at a step's distance behind it make their step. */

@@ -13,12 +13,12 @@
 #define LATER(what) what ": not supported yet"
 
 enum {
-	EVENT_V, SOURCE, N, KIND, SKU, LOCATION, QTY, AT, ID, UNIT, REF, REASON, TO, TO_LOCATION, RETIRES, AS_OF, AS_OF_N, EXPECTED,
+	EVENT_V, SOURCE, N, KIND, SKU, LOCATION, QTY, REF, AT, ID, UNIT, REASON, TO, TO_LOCATION, RETIRES, AS_OF, AS_OF_N, EXPECTED,
 	DUE, ABSENT, SIG
 };
 static const struct key event_keys[] = {
 	[EVENT_V] = KEY("v"), [SOURCE] = KEY("source"), [N] = KEY("n"), [KIND] = KEY("kind"), [SKU] = KEY("sku"),
-	[LOCATION] = KEY("location"), [QTY] = KEY("qty"), [AT] = KEY("at"), [ID] = KEY("id"), [UNIT] = KEY("unit"), [REF] = KEY("ref"),
+	[LOCATION] = KEY("location"), [QTY] = KEY("qty"), [REF] = KEY("ref"), [AT] = KEY("at"), [ID] = KEY("id"), [UNIT] = KEY("unit"),
 	[REASON] = KEY("reason"), [TO] = KEY("to"), [TO_LOCATION] = KEY("to_location"), [RETIRES] = KEY("retires"),
 	[AS_OF] = KEY("as_of"), [AS_OF_N] = KEY("as_of_n"), [EXPECTED] = KEY("expected"), [DUE] = KEY("due"), [ABSENT] = KEY("absent"),
 	[SIG] = KEY("sig"),
@@ -29,27 +29,27 @@ static const char *const later_keys[COUNT(event_keys)] = {
 };
 
 struct kind_row {
-	const char *name;
+	struct key name;
 	enum event_kind kind;
 	int64_t qty_min;
 	const char *defect; /* of qty; of the kind itself when it is not there yet */
 };
 #define QTY_FROM_1 "qty must be an integer 1..2147483647"
 static const struct kind_row kinds[] = {
-	{ "sale", EVENT_SALE, 1, QTY_FROM_1 },
-	{ "return", EVENT_RETURN, 1, QTY_FROM_1 },
-	{ "receipt", EVENT_RECEIPT, 1, QTY_FROM_1 },
-	{ "adjust", EVENT_ADJUST, -QTY_LINE_MAX, "qty must be an integer -2147483647..2147483647, not 0" },
-	{ "unsell", EVENT_UNSELL, 1, QTY_FROM_1 },
-	{ "resell", EVENT_RESELL, 1, QTY_FROM_1 },
-	{ "count", EVENT_COUNT, 0, "qty must be an integer 0..2147483647" },
-	{ "fulfil", EVENT_FULFIL, 1, QTY_FROM_1 },
-	{ "transfer", EVENT_KIND_UNKNOWN, 0, LATER("kind \"transfer\"") },
-	{ "transfer_in", EVENT_KIND_UNKNOWN, 0, LATER("kind \"transfer_in\"") },
-	{ "inbound", EVENT_KIND_UNKNOWN, 0, LATER("kind \"inbound\"") },
-	{ "full_begin", EVENT_KIND_UNKNOWN, 0, LATER("kind \"full_begin\"") },
-	{ "full_end", EVENT_KIND_UNKNOWN, 0, LATER("kind \"full_end\"") },
-	{ "handover", EVENT_KIND_UNKNOWN, 0, LATER("kind \"handover\"") },
+	{ KEY("sale"), EVENT_SALE, 1, QTY_FROM_1 },
+	{ KEY("return"), EVENT_RETURN, 1, QTY_FROM_1 },
+	{ KEY("receipt"), EVENT_RECEIPT, 1, QTY_FROM_1 },
+	{ KEY("adjust"), EVENT_ADJUST, -QTY_LINE_MAX, "qty must be an integer -2147483647..2147483647, not 0" },
+	{ KEY("unsell"), EVENT_UNSELL, 1, QTY_FROM_1 },
+	{ KEY("resell"), EVENT_RESELL, 1, QTY_FROM_1 },
+	{ KEY("count"), EVENT_COUNT, 0, "qty must be an integer 0..2147483647" },
+	{ KEY("fulfil"), EVENT_FULFIL, 1, QTY_FROM_1 },
+	{ KEY("transfer"), EVENT_KIND_UNKNOWN, 0, LATER("kind \"transfer\"") },
+	{ KEY("transfer_in"), EVENT_KIND_UNKNOWN, 0, LATER("kind \"transfer_in\"") },
+	{ KEY("inbound"), EVENT_KIND_UNKNOWN, 0, LATER("kind \"inbound\"") },
+	{ KEY("full_begin"), EVENT_KIND_UNKNOWN, 0, LATER("kind \"full_begin\"") },
+	{ KEY("full_end"), EVENT_KIND_UNKNOWN, 0, LATER("kind \"full_end\"") },
+	{ KEY("handover"), EVENT_KIND_UNKNOWN, 0, LATER("kind \"handover\"") },
 };
 
 /* What is known only when all pairs are read. */
@@ -64,7 +64,7 @@ static const struct kind_row *
 kind_find(struct bytes name)
 {
 	for (int i = 0; i < COUNT(kinds); i++) {
-		if (bytes_equal(name, (struct bytes){ (const uint8_t *)kinds[i].name, (uint32_t)strlen(kinds[i].name) }))
+		if (bytes_equal(name, (struct bytes){ (const uint8_t *)kinds[i].name.name, kinds[i].name.n }))
 			return &kinds[i];
 	}
 	return NULL;

@@ -20,20 +20,16 @@ params_refuse(struct decode_space *space, const char *format, ...)
 }
 
 enum status
-params_count(struct decode_space *space, uint32_t params_n, uint32_t low, uint32_t high)
+params_count_refuse(struct decode_space *space, uint32_t params_n, uint32_t low, uint32_t high)
 {
-	if (params_n >= low && params_n <= high)
-		return STATUS_OK;
 	if (low == high)
 		return params_refuse(space, "params must have %u members, not %u", low, params_n);
 	return params_refuse(space, "params must have %u to %u members, not %u", low, high, params_n);
 }
 
 enum status
-params_text(struct decode_space *space, struct reader *r, const char *what, uint32_t most, struct bytes *s)
+params_text_refuse(struct decode_space *space, const char *what, uint32_t most)
 {
-	if (reader_text(r, most, s))
-		return STATUS_OK;
 	return params_refuse(space, "%s must be a string of 1 to %u bytes of UTF-8 without control characters", what, most);
 }
 
@@ -44,7 +40,7 @@ params_line_text(struct decode_space *space, const char *what, uint32_t i, const
 	    field[0] == 's' ? NAME_BYTES_MAX : PLACE_BYTES_MAX);
 }
 
-static enum status
+static inline enum status
 line_decode(struct reader *r, struct decode_space *space, uint32_t i)
 {
 	struct asked_line *line = &space->lines[i];

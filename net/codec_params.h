@@ -22,9 +22,14 @@ struct decode_space {
 };
 
 /* Words a refusal: always STATUS_BAD_REQUEST. */
-enum status params_refuse(struct decode_space *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+enum status params_refuse(struct decode_space *, const char *format, ...) __attribute__((cold, format(printf, 2, 3)));
 /* low <= params_n <= high, or a refusal that says so. */
-enum status params_count(struct decode_space *, uint32_t params_n, uint32_t low, uint32_t high);
+enum status params_count_refuse(struct decode_space *, uint32_t params_n, uint32_t low, uint32_t high) __attribute__((cold));
+static inline enum status
+params_count(struct decode_space *space, uint32_t params_n, uint32_t low, uint32_t high)
+{
+	return params_n >= low && params_n <= high ? STATUS_OK : params_count_refuse(space, params_n, low, high);
+}
 /* Refusals that many decoders need: bytes that end too soon, a part of a later version, a text in what[i]. */
 enum status params_broken(struct decode_space *);
 enum status params_later(struct decode_space *, const char *what);
@@ -35,7 +40,12 @@ enum status params_line_text(struct decode_space *, const char *what, uint32_t i
  */
 int params_option(struct reader *, const struct decode_space *, uint32_t *pairs, const struct key *keys, int keys_n, int *hint);
 /* One string under `what`, at most `most` bytes (D7). */
-enum status params_text(struct decode_space *, struct reader *, const char *what, uint32_t most, struct bytes *);
+enum status params_text_refuse(struct decode_space *, const char *what, uint32_t most) __attribute__((cold));
+static inline enum status
+params_text(struct decode_space *space, struct reader *r, const char *what, uint32_t most, struct bytes *s)
+{
+	return reader_text(r, most, s) ? STATUS_OK : params_text_refuse(space, what, most);
+}
 
 enum status params_reserve(struct reader *, uint32_t params_n, struct decode_space *, struct command *);
 enum status params_commit(struct reader *, uint32_t params_n, struct decode_space *, struct command *);

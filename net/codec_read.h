@@ -118,7 +118,8 @@ bool text_valid_long(struct bytes, uint32_t most);
 static inline bool
 text_valid(struct bytes s, uint32_t most)
 {
-	if (s.n >= 8 && s.n <= 16 && s.n <= most && text_plain8(s.at) && text_plain8(s.at + s.n - 8))
+	if (s.n >= 8 && s.n <= 32 && s.n <= most && text_plain8(s.at) && text_plain8(s.at + s.n - 8) &&
+	    (s.n <= 16 || (text_plain8(s.at + 8) && text_plain8(s.at + s.n - 16))))
 		return true; /* most names */
 	if (s.n >= 4 && s.n < 8 && s.n <= most && text_plain4(s.at) && text_plain4(s.at + s.n - 4))
 		return true; /* most places */
@@ -142,7 +143,7 @@ reader_text(struct reader *r, uint32_t most, struct bytes *s)
 /* The keys of a map in the order writers usually send them. */
 struct key {
 	const char *name;
-	uint32_t n;
+	uint32_t n; /* below 32 */
 };
 #define KEY(text) { text, sizeof(text) - 1 }
 #define KEY_UNKNOWN (-1)

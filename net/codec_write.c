@@ -245,7 +245,7 @@ put_error_text(struct buffer *b, uint32_t msgid, enum status status, const char 
 #define LINE_BYTES_MAX (1 + WIRE_STR_HEAD_MAX + NAME_BYTES_MAX + WIRE_STR_HEAD_MAX + PLACE_BYTES_MAX + WIRE_INT_BYTES_MAX)
 #define RESERVATION_BYTES_MAX 128 /* the keys, two integers, a state */
 
-static uint8_t *
+static inline uint8_t *
 wire_lines(uint8_t *p, const struct result_line *lines, uint32_t n)
 {
 	p = wire_array(p, n);

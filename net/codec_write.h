@@ -73,8 +73,7 @@ wire_str(uint8_t *p, struct bytes s)
 		*p++ = (uint8_t)(0xa0 | s.n);
 	else
 		p = s.n <= 0xff ? wire_big_endian(p, 0xd9, s.n, 1) : wire_big_endian(p, 0xdb, s.n, 4);
-	if (s.n > 0)
-		memcpy(p, s.at, s.n);
+	memory_copy(p, s.at, s.n);
 	return p + s.n;
 }
 

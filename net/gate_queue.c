@@ -101,7 +101,7 @@ gate_queue_add(struct gate_queue *q, const struct gate_message *m)
 	q->bytes += m->n;
 	if (m->header.n == 0)
 		return;
-	r->digest = digest_of(m);
+	r->digest = m->digest;
 	uint64_t *bucket = &q->buckets[r->digest % GATE_SLOTS];
 	r->next_alike = *bucket;
 	*bucket = q->next;
@@ -114,11 +114,11 @@ same_connection(const struct raw_header *a, const struct raw_header *b)
 }
 
 struct gate_request *
-gate_queue_find(struct gate_queue *q, const struct gate_message *m)
+gate_queue_find(struct gate_queue *q, struct gate_message *m)
 {
 	if (m->header.n == 0)
 		return NULL;
-	uint64_t digest = digest_of(m);
+	uint64_t digest = m->digest = digest_of(m);
 	uint64_t link = q->buckets[digest % GATE_SLOTS];
 	while (link > q->kept) {
 		struct gate_request *r = gate_queue_at(q, link - 1);

@@ -53,6 +53,7 @@ struct gate_message {
 	enum frame_form form; /* of its request to the server ... */
 	struct bytes body; /* ... and what of the message is in it; borrowed from the message */
 	uint32_t events_n; /* that it claims to have */
+	uint64_t digest; /* of the request number and the message, since gate_queue_find() */
 };
 
 struct gate_request {
@@ -96,13 +97,13 @@ gate_queue_at(struct gate_queue *q, uint64_t number)
 
 /* May another message be taken? */
 bool gate_queue_room(const struct gate_queue *);
-/* Keeps the message as QUEUED; needs room. The kept answers give way. */
+/* Keeps the message as QUEUED; needs room, and that one that is to be answered was not found here. The kept answers give way. */
 void gate_queue_add(struct gate_queue *, const struct gate_message *);
 /*
  * The same request, when it is here already: unanswered (its answer will now go to this header) or answered on this connection
  * (its answer is kept). NULL: it is new, or nobody waits for its answer.
  */
-struct gate_request *gate_queue_find(struct gate_queue *, const struct gate_message *);
+struct gate_request *gate_queue_find(struct gate_queue *, struct gate_message *);
 /* It was written whole, or has to be written again. */
 void gate_queue_turn(struct gate_queue *, struct gate_request *, enum gate_request_state);
 /* The unanswered request a reply of the server belongs to, and its number; NULL: none, or it was not sent. */

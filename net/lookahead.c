@@ -29,7 +29,7 @@ frame_find(struct lookahead *l, struct request *request, bool *looked, size_t *e
 static void
 frames_find(struct lookahead *l)
 {
-	while (!ahead_line_full(&l->line) && l->rest == SCAN_WHOLE) {
+	while (!ahead_line_full(&l->line) && l->rest == SCAN_WHOLE && (l->line.n == 0 || l->found - l->handled < LOOKAHEAD_BYTES_MAX)) {
 		struct frame_ahead *frame = &l->frames[ahead_line_end(&l->line)];
 		size_t end;
 		l->rest = l->found < l->n ? frame_find(l, &frame->request, &frame->looked, &end) : SCAN_MORE;
@@ -53,7 +53,7 @@ lookahead_begin(struct lookahead *l, const struct engine *engine, enum place pla
 	l->scanner = scanner;
 	l->bytes = bytes;
 	l->n = n;
-	l->found = 0;
+	l->found = l->handled = 0;
 	l->rest = SCAN_WHOLE;
 	l->line.first = l->line.n = 0;
 }
@@ -65,7 +65,7 @@ lookahead_next(struct lookahead *l, size_t *end, const struct request **request)
 	if (l->line.n == 0)
 		return l->rest;
 	const struct frame_ahead *frame = &l->frames[l->line.first];
-	*end = frame->end;
+	*end = l->handled = frame->end;
 	*request = frame->looked ? &frame->request : NULL;
 	ahead_line_next(l->engine, &l->line);
 	return SCAN_WHOLE;

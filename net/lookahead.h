@@ -17,6 +17,9 @@
 #include "net/methods.h"
 #include "net/scanner.h"
 
+/* So much is looked at ahead and no more: of longer frames, a turn that ends would leave too much to be scanned again. */
+#define LOOKAHEAD_BYTES_MAX ((size_t)4 << 10)
+
 struct frame_ahead {
 	size_t end; /* in the bytes */
 	bool looked; /* it is the request */
@@ -27,7 +30,7 @@ struct lookahead {
 	enum place place; /* PLACE_ENGINE: reservations may be looked at, too */
 	struct scanner *scanner; /* of the connection: it remembers where a frame that is not whole stopped */
 	const uint8_t *bytes;
-	size_t n, found; /* bytes[0..found) are whole frames, handled or waiting */
+	size_t n, found, handled; /* bytes[0..found) are whole frames, those up to `handled` given out, the others waiting */
 	enum scan rest; /* what stands behind them: SCAN_WHOLE: not looked at yet */
 	struct ahead_line line;
 	struct frame_ahead frames[AHEAD_WINDOW]; /* by the place in the line */

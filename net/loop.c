@@ -117,6 +117,7 @@ loop_begin(struct loop *l)
 {
 	l->now_ms = clock_now_ms(&l->clock);
 	l->begun_bytes = 0;
+	l->stamps++;
 	l->begun = l->index > 0 || batcher_begin(l->batcher, l->now_ms);
 	return l->begun;
 }

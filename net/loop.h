@@ -81,6 +81,7 @@ struct loop {
 	int64_t now_ms; /* as of the last loop_begin() */
 	bool begun; /* in this round, and the engine takes commands */
 	size_t begun_bytes; /* of frames since */
+	uint64_t stamps; /* loop_begin()s so far */
 	bool busy; /* work is left: do not sleep */
 
 	uint8_t *in; /* where sockets are read into: TAIL_COPY_MAX + READ_BYTES */

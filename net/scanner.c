@@ -3,9 +3,11 @@
  *
  * S1: `at` never passes what was given, and never passes the limit.
  * S2: left[0..depth) are all above 0 between calls: a level that is done is closed at once.
- * S3: an object that claims more children than bytes are left under the limit is refused at its head.
+ * S3: an object that claims more children than bytes are left under the limit is refused at its head, if they are more than SHORT_CHILDREN.
  */
 #include "net/scanner.h"
+
+#define SHORT_CHILDREN 30 /* as many as one byte of head can claim */
 
 struct form {
 	uint8_t length_bytes; /* of the length field behind the first byte */
@@ -33,13 +35,14 @@ static const struct form forms[256] = {
 
 /*
  * What the first byte alone tells, the same facts as in `forms`. Low half: the bytes until the next object begins, 0: another kind.
- * High half: the objects inside of an array or map that is not empty and too short for S3.
+ * High half: the objects inside of an array or map of at most SHORT_CHILDREN that is not empty.
  */
 #define FIX4(n) n, n + 1, n + 2, n + 3
 #define INSIDE(n) ((n) << 16 | 1)
 static const uint32_t plain[256] = {
 	[0x00 ... 0x7f] = 1, [0xe0 ... 0xff] = 1,
-	[0x81] = INSIDE(2), INSIDE(4), INSIDE(6), INSIDE(8), INSIDE(10), INSIDE(12), INSIDE(14),
+	[0x81] = INSIDE(2), INSIDE(4), INSIDE(6), INSIDE(8), INSIDE(10), INSIDE(12), INSIDE(14), INSIDE(16), INSIDE(18), INSIDE(20),
+	INSIDE(22), INSIDE(24), INSIDE(26), INSIDE(28), INSIDE(30),
 	[0x91] = INSIDE(1), INSIDE(2), INSIDE(3), INSIDE(4), INSIDE(5), INSIDE(6), INSIDE(7), INSIDE(8), INSIDE(9), INSIDE(10),
 	INSIDE(11), INSIDE(12), INSIDE(13), INSIDE(14), INSIDE(15),
 	[0xa0] = FIX4(1), FIX4(5), FIX4(9), FIX4(13), FIX4(17), FIX4(21), FIX4(25), FIX4(29),
@@ -83,7 +86,7 @@ open_level(struct scanner *s, uint64_t children, size_t limit)
 		return SCAN_TOO_DEEP;
 	if (children > 0)
 		s->left[s->depth++] = children;
-	return children > 15 && claims_too_much(s, limit) ? SCAN_TOO_LONG : SCAN_WHOLE;
+	return children > SHORT_CHILDREN && claims_too_much(s, limit) ? SCAN_TOO_LONG : SCAN_WHOLE;
 }
 
 /* Reads the head of one object at s->at and passes over as much of its payload as is there. SCAN_WHOLE: go on. */
@@ -113,13 +116,15 @@ scan_object(struct scanner *s, const uint8_t *bytes, size_t n, size_t limit)
 	return SCAN_WHOLE;
 }
 
-/* The same of longer strings, and of arrays with two bytes of length, however long: they are frequent, too. */
+/* The same of longer strings, and of arrays with two bytes of length: they are frequent, too. Long ones are left to the levels. */
+#define LONG_INSIDE_MAX 64
 static __attribute__((noinline)) uint32_t
 long_head(const uint8_t *head, size_t n)
 {
 	if (n >= 2 && head[0] == 0xd9)
 		return 2u + head[1];
-	return n >= 3 && head[0] == 0xdc ? INSIDE((uint32_t)head[1] << 8 | head[2]) + 2 : 0;
+	uint32_t inside = n >= 3 && head[0] == 0xdc ? (uint32_t)head[1] << 8 | head[2] : 0;
+	return inside > 0 && inside <= LONG_INSIDE_MAX ? INSIDE(inside) + 2 : 0;
 }
 
 /*
@@ -145,27 +150,44 @@ scan_small(const uint8_t *bytes, size_t bound)
 	return 0;
 }
 
+/* Passes over whole objects that hold no others, at most *left of them. */
+static inline const uint8_t *
+leaves_pass(const uint8_t *at, const uint8_t *end, uint64_t *left)
+{
+	uint64_t n = *left;
+	for (; n > 0 && at < end; n--) {
+		uint32_t head = plain[*at];
+		if (head - 1 >= 0xffff || head > (size_t)(end - at))
+			break;
+		at += head;
+	}
+	*left = n;
+	return at;
+}
+
 /* The same within an object, level by level. Leaves everything else, and what is cut, to scan_object(). */
 static void
 scan_plain(struct scanner *s, const uint8_t *bytes, size_t bound)
 {
-	size_t at = s->at;
+	const uint8_t *at = bytes + s->at, *end = bytes + bound;
 	uint32_t depth = s->depth;
 	uint64_t left = s->left[depth - 1];
-	while (at < bound && left > 0) {
-		uint32_t head = plain[bytes[at]], whole = head & 0xffff;
-		if (whole == 0 || whole > bound - at || (head != whole && depth == SCAN_DEPTH_MAX))
-			break;
-		at += whole;
-		left--;
-		if (head != whole) {
-			s->left[depth++ - 1] = left;
-			left = head >> 16;
-		}
-		while (left == 0 && depth > 1)
+	for (;;) {
+		at = leaves_pass(at, end, &left);
+		if (left == 0) {
+			if (depth == 1)
+				break;
 			left = s->left[--depth - 1];
+			continue;
+		}
+		uint32_t head = at < end ? plain[*at] : 0;
+		if (head <= 0xffff || depth == SCAN_DEPTH_MAX)
+			break;
+		at++;
+		s->left[depth++ - 1] = left - 1;
+		left = head >> 16;
 	}
-	s->at = at;
+	s->at = (size_t)(at - bytes);
 	s->depth = depth;
 	s->left[depth - 1] = left;
 }

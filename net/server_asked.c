@@ -36,10 +36,16 @@ service_late(void *host)
 	return loop_turn_look(&((struct server *)host)->loops[0]);
 }
 
+/* Looked at once a stamp, not once a request: it takes the time. */
 static bool
 service_overloaded(void *host)
 {
-	return host_pressure(((struct server *)host)->host);
+	struct server *s = host;
+	if (s->pressure_stamp != s->loops[0].stamps) {
+		s->pressure_stamp = s->loops[0].stamps;
+		s->pressure = host_pressure(s->host);
+	}
+	return s->pressure;
 }
 
 static uint64_t

@@ -32,6 +32,8 @@ struct server {
 	struct event *signals[2];
 	struct server_ports ports;
 	unsigned asked_to_stop;
+	uint64_t pressure_stamp; /* the first loop's `stamps` when ... */
+	bool pressure; /* ... it was looked whether new holds must be refused */
 	bool not_started;
 	struct why why;
 	/* all loops: see loop.h and listener.h */

@@ -163,12 +163,43 @@ looking_ahead_changes_nothing(void)
 	rig_close();
 }
 
+/* Else a turn that ends after a few long frames would leave twenty of them to be scanned again by the next one. */
+static void
+of_long_frames_few_are_looked_at_ahead(void)
+{
+	struct buffer b = { .limit = 1 << 20 };
+	struct lookahead l;
+	struct scanner scanner;
+	const struct request *request;
+	size_t end, whole = 0;
+	rig_open();
+	for (unsigned i = 0; i < AHEAD_WINDOW; i++) {
+		static const uint8_t head[] = { 0x94, 0x00, 0x01, 0xa4, 'p', 'o', 's', 't', 0x91, 0xc5, 0x0f, 0xf0 };
+		static const uint8_t body[0x0ff0];
+		buffer_append(&b, head, sizeof head);
+		buffer_append(&b, body, sizeof body);
+		whole = whole ? whole : b.used;
+	}
+	scanner_init(&scanner);
+	lookahead_begin(&l, engine, PLACE_ENGINE, &scanner, b.at, b.used);
+	for (unsigned i = 1; i <= AHEAD_WINDOW; i++) {
+		check_equal(lookahead_next(&l, &end, &request), SCAN_WHOLE);
+		check(!request);
+		check_equal(end, i * whole);
+		check(l.found <= end + whole);
+	}
+	check_equal(lookahead_next(&l, &end, &request), SCAN_MORE);
+	buffer_fini(&b);
+	rig_close();
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct check tests[] = {
 		CHECK(a_read_is_cut_into_the_same_frames_as_one_by_one),
 		CHECK(looking_ahead_changes_nothing),
+		CHECK(of_long_frames_few_are_looked_at_ahead),
 	};
 	return check_run(argv[0], tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -10,15 +10,14 @@ static const enum cause_kind causes[] = {
 /* ---- what can be wrong with any kind ---- */
 
 static const char *
-named_table_full(const struct engine *e, const struct arrival *a)
+named_table_full(const struct engine *e, const struct arrival *a, const struct cell_change *cell)
 {
 	const struct names *skus = &e->names[NAMES_SKU], *locations = &e->names[NAMES_LOCATION];
 	if (a->sku == NAME_NONE && names_count(skus) == skus->max)
 		return "skus";
 	if (a->location == NAME_NONE && names_count(locations) == locations->max)
 		return "locations";
-	bool fresh = a->sku == NAME_NONE || a->location == NAME_NONE || hint_cell(e, a->sku, a->location) == CELL_NONE;
-	if (fresh && cells_count(&e->cells) == e->cells.max)
+	if (cell->fresh && cells_count(&e->cells) == e->cells.max)
 		return "cells";
 	bool by_id = a->c->kind == EVENT_COUNT && a->c->n == 0;
 	return !by_id || blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)) ? NULL : "blobs";
@@ -276,7 +275,7 @@ judge(struct engine *e, struct arrival *a, struct effect *effect)
 	if (as_expected(a, cell))
 		kinds[a->c->kind](e, a, cell, effect);
 	a->source = source;
-	const char *full = named_table_full(e, a);
+	const char *full = named_table_full(e, a, cell);
 	if (a->result->status == STATUS_OK && full != NULL)
 		arrival_reject_which(a, STATUS_CAPACITY, full, "a table of the server is full");
 	return a->result->status == STATUS_OK ? cell : NULL;

@@ -187,6 +187,18 @@ id_is_new(struct engine *e, struct arrival *a)
 	return false;
 }
 
+/* Most events of a message are of one source: the last one is looked at first. */
+static uint32_t
+source_look(struct engine *e, struct bytes source)
+{
+	const struct names *sources = &e->names[NAMES_SOURCE];
+	const struct name *name = hint_name(sources, e->source_place, source);
+	if (name == NULL)
+		return NAME_NONE;
+	e->source_place = names_place(sources, name);
+	return name->id;
+}
+
 bool
 arrival_is_new(struct engine *e, struct arrival *a)
 {
@@ -198,7 +210,7 @@ arrival_is_new(struct engine *e, struct arrival *a)
 			arrival_reject(a, STATUS_BAD_REQUEST, "an event needs a source and a number n or an id");
 		return false;
 	}
-	a->source = names_find(&e->names[NAMES_SOURCE], c->source);
+	a->source = source_look(e, c->source);
 	if (a->source == NAME_NONE && names_count(&e->names[NAMES_SOURCE]) == e->names[NAMES_SOURCE].max) {
 		arrival_reject_which(a, STATUS_CAPACITY, "sources", "a table of the server is full");
 		return false;

@@ -66,6 +66,7 @@ engine_init(void *memory, const struct engine_limits *limits)
 	timers_bind(&e->timers, &e->reservations.at->timer, sizeof *e->reservations.at,
 	    offsetof(struct reservation, expires_at) - offsetof(struct reservation, timer));
 	hint_clear(e);
+	e->source_place = AHEAD_NOTHING;
 	atomic_store_explicit(&e->deadline_view, INT64_MAX, memory_order_relaxed);
 	return e;
 }

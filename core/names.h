@@ -42,6 +42,12 @@ names_at(const struct names *names, uint32_t place)
 	return (const struct name *)(names->arena + (uint64_t)place * NAME_UNIT);
 }
 
+static inline uint32_t
+names_place(const struct names *names, const struct name *name)
+{
+	return (uint32_t)(((const uint8_t *)name - names->arena) / NAME_UNIT);
+}
+
 static inline struct bytes
 name_bytes(const struct name *name)
 {

@@ -103,6 +103,7 @@ struct engine {
 	struct digest_walk digest;
 
 	struct ahead hint; /* about the command that is executed */
+	uint32_t source_place; /* of the last event's source; AHEAD_NOTHING: none yet */
 	struct step_buffer *out;
 	uint8_t *at; /* end of the open step */
 	enum cause_kind step_cause;

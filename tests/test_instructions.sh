@@ -41,16 +41,16 @@ while read -r row n bound; do
 	verdict "${row}_stays_within_its_instructions" "${count:-none} of $bound" [ "${count:-$((bound + 1))}" -le "$bound" ]
 	[[ -n $count ]] || tail -5 "$work/log"
 done <<'END'
-	reserve        10000  2160
-	reserve_ahead  10000  2420
-	sale           10000  2200
+	reserve        10000  1580
+	reserve_ahead  10000  1820
+	sale           10000  1830
 	ats            10000   475
 	index          10000   193
 	ats_many       10000   905
 	scan           10000   310
 	decode         10000   680
 	encode         10000   570
-	frame          10000  3400
+	frame          10000  2970
 	append           200 56000
 	hop            10000   225
 END

@@ -20,7 +20,7 @@ struct disk_calls {
 	int (*write_at)(struct disk *, int file, const void *, size_t, uint64_t offset); /* all or -1 */
 	int (*sync)(struct disk *, int file); /* fdatasync */
 	int64_t (*size)(struct disk *, int file);
-	void (*ahead)(struct disk *, int file); /* a hint: the whole file is about to be read */
+	void (*ahead)(struct disk *, int file, uint64_t offset, uint64_t n); /* a hint: this is about to be read */
 	void (*forget)(struct disk *, int file, uint64_t offset, uint64_t n); /* a hint: what is synced there will not be read soon */
 	int (*allocate)(struct disk *, int file, uint64_t bytes); /* really reserves: ENOSPC here, not at a commit */
 	int (*rename)(struct disk *, const char *from, const char *to);

@@ -94,9 +94,9 @@ posix_size(struct disk *disk, int file)
 
 /* In the order of the file and without waiting for it; what is in the page cache costs a look. */
 static void
-posix_ahead(struct disk *disk, int file)
+posix_ahead(struct disk *disk, int file, uint64_t offset, uint64_t n)
 {
-	posix_fadvise(file, 0, 0, POSIX_FADV_WILLNEED);
+	posix_fadvise(file, (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);
 }
 
 static void

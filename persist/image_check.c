@@ -40,8 +40,6 @@ image_check_file(struct disk *disk, const char *name, const char *path, const st
 	if (bytes < 0) {
 		why_say(&inner, "it cannot be opened: %s", strerror(errno));
 	} else {
-		/* The trees of an image that was long in use jump all over the file, which a disk answers far more slowly than one long read. */
-		disk->calls->ahead(disk, file);
 		bytes = pages_check(disk, file, (uint64_t)bytes, sink, found, &inner);
 	}
 	if (file >= 0)

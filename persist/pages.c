@@ -11,6 +11,7 @@
 #include "persist/pages.h"
 
 #include "persist/image_record.h"
+#include "persist/pages_ahead.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -54,7 +55,7 @@ struct meta {
 struct walk {
 	struct disk *disk;
 	int file;
-	uint8_t *levels; /* one page for each level of a tree, so that a branch stays while its children are read */
+	uint8_t *levels; /* one page for each level of a tree, so that a branch stays while its children are read; one more to look ahead */
 	uint8_t *overflow; /* the last value that was read from overflow pages */
 	uint64_t overflow_size;
 	uint64_t pages; /* of the file that are in use: last page + 1 */
@@ -271,6 +272,15 @@ check_leaf(struct walk *w, uint64_t page, const struct page_head *head, uint32_t
 
 static int check_page(struct walk *, uint64_t owner, uint64_t page, unsigned level, uint64_t low, uint64_t high);
 
+/* Of a page that leads to leaves and will be read soon. What is wrong with it is told when it is. */
+static void
+look_ahead(struct walk *w, uint64_t page)
+{
+	uint8_t *at = level_page(w, DEPTH_MAX + 1);
+	if (page < w->pages && w->disk->calls->read_at(w->disk, w->file, at, w->page_bytes, page * w->page_bytes) == (ssize_t)w->page_bytes)
+		pages_ahead(w->disk, w->file, at, w->page_bytes);
+}
+
 /*
  * Child i holds the keys from its own up to the next one's; the first child from `low` on. A key out of order leaves a child
  * no key to hold, and its leaf, which has at least one, says so.
@@ -287,14 +297,17 @@ check_branch(struct walk *w, uint64_t page, const struct page_head *head, uint32
 		int n = read_node(w, page, level_page(w, level), i, &node, &at);
 		if (n < 0)
 			return -1;
+		uint64_t next = node.low | (uint64_t)node.high << 16 | (uint64_t)node.flags << 32;
 		bytes += (uint64_t)n;
+		if (level == 3) /* while the leaves of one child are checked, the disk reads those of the next */
+			look_ahead(w, next);
 		if (i > 0) {
 			memcpy(&key, at, 8);
 			if (check_page(w, page, child, level - 1, from, key) < 0)
 				return -1;
 		}
 		from = key;
-		child = node.low | (uint64_t)node.high << 16 | (uint64_t)node.flags << 32;
+		child = next;
 	}
 	if (bytes != w->page_bytes - head->upper)
 		return damage(w, page, "the nodes do not fill their part of the page");
@@ -328,6 +341,8 @@ check_tree(struct walk *w, const struct tree *tree, bool of_free)
 	w->counted = (struct tree){ 0 };
 	if (tree->depth > DEPTH_MAX || (tree->root == NO_PAGE) != (tree->depth == 0))
 		return damage(w, w->meta.transaction & 1, "a tree's depth is wrong");
+	if (tree->depth == 2)
+		look_ahead(w, tree->root);
 	if (tree->depth > 0 && check_page(w, w->meta.transaction & 1, tree->root, tree->depth, 0, UINT64_MAX) < 0)
 		return -1;
 	if (w->counted.branches != tree->branches || w->counted.leaves != tree->leaves ||
@@ -418,7 +433,7 @@ pages_check(struct disk *disk, int file, uint64_t bytes, const struct image_sink
 	if (read_metas(&w, bytes) < 0)
 		return -1;
 	w.seen = calloc(1, (size_t)(w.pages / 8 + 1));
-	w.levels = malloc((DEPTH_MAX + 1) * (size_t)w.page_bytes);
+	w.levels = malloc((DEPTH_MAX + 2) * (size_t)w.page_bytes);
 	int sound = w.seen == NULL || w.levels == NULL ? damage(&w, 0, "no memory to check the image") : check_all(&w);
 	free(w.seen);
 	free(w.levels);

@@ -248,7 +248,7 @@ sim_end(struct disk *disk)
 }
 
 static void
-sim_ahead(struct disk *disk, int file)
+sim_ahead(struct disk *disk, int file, uint64_t offset, uint64_t n)
 {
 }
 

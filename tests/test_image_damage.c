@@ -60,10 +60,18 @@ memory_read_at(struct disk *disk, int file, void *to, size_t n, uint64_t offset)
 	return (ssize_t)n;
 }
 
+static uint64_t hints; /* pages that were announced */
+
+static void
+memory_ahead(struct disk *disk, int file, uint64_t offset, uint64_t n)
+{
+	hints += n / PAGE;
+}
+
 static bool
 sound(const uint8_t *bytes, size_t n, struct image_findings *found, struct why *why)
 {
-	static const struct disk_calls calls = { .read_at = memory_read_at };
+	static const struct disk_calls calls = { .read_at = memory_read_at, .ahead = memory_ahead };
 	struct memory_disk m = { { &calls }, bytes, n };
 	return pages_check(&m.disk, 0, n, NULL, found, why) == 0;
 }
@@ -109,7 +117,9 @@ an_undamaged_image_accounts_for_every_page(void)
 {
 	struct image_findings found;
 	struct why why = { "" };
+	hints = 0;
 	check(sound(whole, whole_n, &found, &why));
+	check(hints > 0 && hints <= whole_n / PAGE);
 	check_equal(found.meta.records, twin.n);
 	check_equal(found.pages_lost, 0);
 	check(found.pages_free > 0);

@@ -270,7 +270,7 @@ a_spool_takes_rows_and_the_gate_says_how_many_wait(void)
 static void
 a_full_spool_is_waited_for_and_the_rest_is_kept_for_another_time(void)
 {
-	enum { ROWS = 44000 }; /* of some 320 bytes: 12 MiB of events fit */
+	enum { ROWS = 60000 }; /* of 267 bytes: 16 MB, and what fits are 12.6 */
 	static char text[ROWS * 256], rejected[1 << 16];
 	char server[32], spool[300], wide[65];
 	struct gate_process gate;

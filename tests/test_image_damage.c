@@ -119,7 +119,7 @@ an_undamaged_image_accounts_for_every_page(void)
 	struct why why = { "" };
 	hints = 0;
 	check(sound(whole, whole_n, &found, &why));
-	check(hints > 0 && hints <= whole_n / PAGE);
+	check(hints > 0);
 	check_equal(found.meta.records, twin.n);
 	check_equal(found.pages_lost, 0);
 	check(found.pages_free > 0);

@@ -7,6 +7,7 @@ static inline void
 fetch(const void *at)
 {
 	__builtin_prefetch(at, 1, 3);
+	__asm__ volatile (""); /* gcc takes a function that only fetches for one without effect, and drops its calls */
 }
 
 static inline void
@@ -37,6 +38,7 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 {
 	a->location_name = a->name = a->cell = a->slot = AHEAD_NOTHING;
 	a->step = 0;
+	a->event = false;
 	a->has_cell = sku.n > 0;
 	a->id = id;
 	if (id.n) {
@@ -48,6 +50,13 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 		fetch_home(&e->names[NAMES_SKU].index, a->sku_hash);
 		a->location_name = guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
 	}
+}
+
+void
+ahead_begin_event(const struct engine *e, struct ahead *a, struct bytes sku, struct bytes location)
+{
+	ahead_begin(e, a, (struct bytes){ NULL, 0 }, sku, location);
+	a->event = true;
 }
 
 /* What stands behind the hashes. */
@@ -93,10 +102,22 @@ step_cell(const struct engine *e, struct ahead *a)
 		fetch_cell(e, a->cell);
 }
 
+/* The deltas that a new one is hung before (history.c). */
+static void
+fetch_history(const struct engine *e, uint32_t cell)
+{
+	uint32_t head = e->cells.at[cell].history_head;
+	fetch(&e->history.of_cell[cell]);
+	if (head)
+		fetch(&e->history.at[head - 1]);
+}
+
 /* What is chained to the cell: the open line a new one is put behind, or those around the one that ends. */
 static void
 step_neighbour(const struct engine *e, struct ahead *a)
 {
+	if (a->cell != AHEAD_NOTHING && a->event)
+		fetch_history(e, a->cell);
 	if (a->cell == AHEAD_NOTHING || !a->id.n) /* lines belong to the engine's thread */
 		return;
 	const struct line *lines = e->reservations.lines;

@@ -29,7 +29,7 @@ struct ahead {
 	uint32_t name, location_name; /* places of the names (names.h); all four as found so far, AHEAD_NOTHING: not (yet) */
 	uint32_t cell, slot;
 	uint8_t step;
-	bool has_cell;
+	bool has_cell, event;
 	struct bytes id; /* whose hash that is, lent until the command is executed; empty: it has none */
 };
 
@@ -37,6 +37,8 @@ struct ahead {
 void ahead_none(struct ahead *);
 /* id empty: the command has none (an event, a read), or none that could be one. sku empty: it names no cell itself (commit, ...). */
 void ahead_begin(const struct engine *, struct ahead *, struct bytes id, struct bytes sku, struct bytes location);
+/* The same of a stock event, which keeps a delta of its cell (history.h); the engine's thread. */
+void ahead_begin_event(const struct engine *, struct ahead *, struct bytes sku, struct bytes location);
 /* The next step; more than AHEAD_STEPS do nothing. */
 void ahead_step(const struct engine *, struct ahead *);
 

@@ -155,7 +155,7 @@ events_decode(const struct call *call, struct events_ahead *a)
 		struct event_command *event = &a->at[place - a->line.at].event;
 		a->at[place - a->line.at].from = a->parts;
 		a->at[place - a->line.at].whole = event_decode(&a->parts, event);
-		ahead_begin(call->service->engine, place, (struct bytes){ NULL, 0 }, event->sku, event->location);
+		ahead_begin_event(call->service->engine, place, event->sku, event->location);
 	}
 }
 
@@ -213,7 +213,6 @@ handle_post(struct call *call)
 			return HANDLED_AGAIN;
 		engine_hint(call->service->engine, &ahead.line.at[at]);
 		ahead_line_next(call->service->engine, &ahead.line);
-		engine_hint(call->service->engine, &ahead.line.at[at]);
 		event_part(call, &ahead.at[at].event, ahead.at[at].whole);
 	}
 	return parts_end(call);

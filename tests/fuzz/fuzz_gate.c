@@ -74,7 +74,7 @@ reply_fuzz(const uint8_t *bytes, size_t n)
 		return;
 	if (reply.refused) {
 		frame_passes(reply.code);
-		parts_check(parts, frame_refusal(head, reply.code, reply.message, reply.detail, parts));
+		parts_check(parts, frame_refusal(head, n % 2, reply.code, reply.message, reply.detail, parts));
 	} else if (frame_outcomes_read(reply.result, &outcomes)) {
 		frame_answer(&outcomes, parts);
 		parts_check(parts, FRAME_ANSWER_PARTS);

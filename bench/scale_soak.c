@@ -9,8 +9,8 @@
  *   SK4 the image keeps up: its greatest lag in the last five windows is at most 1.5 times that of the first five, and 5 s
  *   SK5 every command was answered, and none was refused; the load was sent as planned
  *
- * Few reservations are kept (--reservations-max) and little journal (--history-bytes), so that both are full before the first window and
- * their places are used again all the time; a run under three minutes is too short for that.
+ * Few reservations are kept (--reservations-max), few deltas for counts (--history-max: each fulfilment leaves one) and little journal
+ * (--history-bytes), so that all are full before the first window and their places are used again all the time; a run under three minutes is too short for that.
  */
 #include "bench/scale.h"
 #include "net/clock.h"
@@ -21,6 +21,7 @@
 #define CELLS       1000000
 #define HELD        "1000000"
 #define HISTORY     "128M"
+#define DELTAS      "1000000"
 #define HOLD_TTL_MS 2000
 #define CONNECTIONS 32
 #define WINDOWS     20
@@ -122,7 +123,7 @@ scale_soak(int argc, char **argv)
 	double warm_s = seconds / 10 < 60 ? seconds / 10 : 60, window_s = (seconds - warm_s) / WINDOWS;
 	if (seconds < 10 || rate < 100)
 		scale_die("at least 10 s and 100 commands a second");
-	scale_server(&scale_running, (const char *[]){ "--reservations-max", HELD, "--history-bytes", HISTORY, NULL });
+	scale_server(&scale_running, (const char *[]){ "--reservations-max", HELD, "--history-bytes", HISTORY, "--history-max", DELTAS, NULL });
 	scale_fill(scale_running.rpc, CELLS);
 	struct watch *w = watch_open(&scale_running);
 	watch_image(w, WATCH_IMAGE_S);

@@ -215,6 +215,24 @@ what_is_refused_for_now_does_not_hold_the_oldest_segment(void)
 	world_end();
 }
 
+/* Two fifths of a small spool waits to be tried again: the last segment is theirs alone, so the rest goes round all the same. */
+static void
+much_that_is_refused_for_now_leaves_room_for_others(void)
+{
+	enum { SMALL = 4, ROOM = SMALL * SEGMENT_BYTES / (EVENT_N + SPOOL_RECORD_BYTES), STUCK = ROOM * 2 / 5 };
+	world_begin();
+	check(gate_begin(SEGMENT_BYTES, SMALL));
+	w.stuck_from = 3, w.stuck_to = 3 + STUCK;
+	for (int i = 0; i < 1000 && w.asked < 3 * ROOM; i++) {
+		check_equal(till_asks(100), 0);
+		check(rest(20) > 0);
+		w.now_ms += 1000;
+	}
+	check(w.asked >= 3 * ROOM);
+	check(all_arrives());
+	world_end();
+}
+
 static void
 more_than_memory_takes_is_carried_and_holds_up_nobody(void)
 {
@@ -315,6 +333,7 @@ main(int argc, char **argv)
 {
 	static const struct check tests[] = {
 		CHECK(what_is_refused_for_now_does_not_hold_the_oldest_segment),
+		CHECK(much_that_is_refused_for_now_leaves_room_for_others),
 		CHECK(more_than_memory_takes_is_carried_and_holds_up_nobody),
 		CHECK(a_disk_that_ends_at_any_call_loses_nothing_that_was_carried),
 	};

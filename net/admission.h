@@ -29,10 +29,10 @@
 #define QUEUE_AGE_MS      20 /* the default of --queue-age-ms */
 #define REFUSING_DIVISOR  8
 #define OLD_LOOKS_MIN     8
-#define OLD_NS            INT64_C(20000000)
-#define PROBE_OLD_NS      INT64_C(10000000)
+#define OLD_NS            INT64_C(10000000)
+#define PROBE_OLD_NS      INT64_C(8000000)
 #define CALM_NS           INT64_C(50000000)
-#define PROBE_NS_MIN      INT64_C(5000000000)
+#define PROBE_NS_MIN      INT64_C(20000000000)
 #define PROBE_NS_MAX      INT64_C(80000000000)
 
 enum admission_state { ADMISSION_PASSING, ADMISSION_REFUSING, ADMISSION_PROBING };

@@ -38,6 +38,7 @@ struct batcher {
 	struct batch *idle[BATCHES]; /* a stack, so that warm memory is used again first */
 	unsigned idle_n;
 	uint64_t reclaimed; /* batches of `done` that are back on the stack */
+	size_t waiting_bytes; /* of those that are not */
 	uint64_t expire_rounds;
 
 	/* B5 */
@@ -250,8 +251,18 @@ static void
 batches_reclaim(struct batcher *b)
 {
 	uint64_t done = atomic_load_explicit(&b->done, memory_order_acquire);
-	for (; b->reclaimed < done; b->reclaimed++)
+	for (; b->reclaimed < done; b->reclaimed++) {
 		b->idle[b->idle_n++] = b->queue[b->reclaimed % BATCHES];
+		b->waiting_bytes -= b->queue[b->reclaimed % BATCHES]->steps.used;
+	}
+}
+
+/* May another one be opened, as far as the disk goes? */
+static bool
+batch_free(struct batcher *b)
+{
+	batches_reclaim(b);
+	return b->idle_n > 0 && (b->sealed - b->reclaimed < WAITING_FEW || b->waiting_bytes <= WAITING_BYTES_MAX);
 }
 
 static void
@@ -259,6 +270,7 @@ batch_seal(struct batcher *b)
 {
 	ensure(b->open && b->open->steps.steps > 0);
 	pthread_mutex_lock(&b->lock);
+	b->waiting_bytes += b->open->steps.used;
 	b->queue[b->sealed++ % BATCHES] = b->open;
 	pthread_cond_signal(&b->work);
 	pthread_mutex_unlock(&b->lock);
@@ -270,8 +282,7 @@ static bool
 batch_stamp(struct batcher *b, int64_t now_ms)
 {
 	if (!b->open) {
-		batches_reclaim(b);
-		if (b->idle_n == 0 || batcher_failed(b))
+		if (!batch_free(b) || batcher_failed(b))
 			return false;
 		b->open = b->idle[--b->idle_n];
 	}
@@ -321,8 +332,7 @@ batcher_begin(struct batcher *b, int64_t now_ms)
 				return false;
 		}
 	} else if (now_ms - b->open->stamp_ms > STAMP_AGE_MS_MAX) {
-		batches_reclaim(b);
-		if (b->idle_n > 0) {
+		if (batch_free(b)) {
 			batch_seal(b);
 			if (!batch_stamp(b, now_ms))
 				return false;

@@ -25,6 +25,8 @@
 #include "persist/log.h"
 
 #define BATCHES          16 /* one open, the others appended or waiting: while holds end, time seals one each millisecond */
+#define WAITING_FEW      3 /* so many may wait however long they are; more only below WAITING_BYTES_MAX: what a slow disk has before it, */
+#define WAITING_BYTES_MAX (1 << 20) /* clients wait for, and the queue's age (admission.h) cannot see it */
 #define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
 #define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */

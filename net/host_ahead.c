@@ -18,9 +18,10 @@ journal_ahead(struct host_ahead *a)
 	struct why why;
 	int64_t now = clock_steady_ms();
 	journal_status(a->log, &status);
-	if ((status.spares > 0 || a->prepare_failed) && now - a->prepared_ms < PREPARE_MS)
+	if ((status.spares > 1 || a->prepare_failed || a->generation == status.generation) && now - a->prepared_ms < PREPARE_MS)
 		return;
 	a->prepared_ms = now;
+	a->generation = status.generation;
 	a->prepare_failed = a->log->calls->prepare(a->log, &why) < 0;
 	bool low = journal_free_low(a->log);
 	atomic_store_explicit(&a->journal_low, low, memory_order_relaxed);
@@ -85,7 +86,6 @@ static void *
 ahead_main(void *arg)
 {
 	struct host_ahead *a = arg;
-	thread_patient();
 	do {
 		journal_ahead(a);
 		for (enum view_pool pool = 0; pool < VIEW_POOLS; pool++)

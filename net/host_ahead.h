@@ -31,6 +31,7 @@ struct host_ahead {
 	/* the thread's */
 	struct { uint32_t seen, growth, mapped; } pools[VIEW_POOLS]; /* places */
 	int64_t prepared_ms;
+	uint64_t generation; /* of the journal, then */
 	bool prepare_failed;
 	/* its end */
 	pthread_t thread;

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,14 +38,6 @@ thread_prompt(void)
 		.size = 48, .runtime = THREAD_SLICE_NS };
 	_Static_assert(sizeof slice == 48, "as the kernel has it");
 	syscall(SYS_sched_setattr, 0, &slice, 0);
-}
-
-/* For a thread that works ahead of need: others come first. */
-#define THREAD_PATIENT_NICE 10
-static inline void
-thread_patient(void)
-{
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), THREAD_PATIENT_NICE);
 }
 
 #endif

@@ -17,6 +17,9 @@
  */
 #define ZERO_BYTES ((size_t)1 << 20)
 
+#define SPARES_READY  2 /* in a busy journal: one that filled its last segment within ROLLS_FAST_MS */
+#define ROLLS_FAST_MS 10000
+
 static int
 zero_fill(struct disk *disk, int file, uint64_t bytes)
 {
@@ -255,6 +258,14 @@ journal_trim(struct log *log, uint64_t before, struct why *why)
 	return failed;
 }
 
+/* The last segment was filled so soon that the next roll may come while a spare is being made: an append would wait for it. list is held. */
+static bool
+rolls_fast(const struct journal *j)
+{
+	const struct segment_head *last = j->segments + j->segments_n - 1;
+	return j->segments_n > 1 && last->prev_stamp_ms - last[-1].prev_stamp_ms < ROLLS_FAST_MS;
+}
+
 int
 journal_prepare(struct log *log, struct why *why)
 {
@@ -263,7 +274,7 @@ journal_prepare(struct log *log, struct why *why)
 
 	pthread_mutex_lock(&j->making);
 	pthread_mutex_lock(&j->list);
-	bool wanted = j->claimed && !j->broken && j->spares_n == 0;
+	bool wanted = j->claimed && !j->broken && (j->spares_n == 0 || (j->spares_n < j->options.spares_max && j->spares_n < SPARES_READY && rolls_fast(j)));
 	pthread_mutex_unlock(&j->list);
 	if (wanted)
 		failed = journal_spare_make(j, why);

@@ -219,12 +219,14 @@ static bool
 gate_with(const char *source, uint64_t k, enum fault_way way, bool stuck)
 {
 	int64_t answered = 0;
+	char segments[64];
 	snprintf(spool, sizeof spool, "%s/spool-of-%s", folder, source);
 	snprintf(log_path, sizeof log_path, "%s/log-of-%s", folder, source);
 	bool good = tell(gate_up(), "the start", 0);
 	int till = good ? till_open(events) : -1;
 	faults->appends = true;
-	faults_arm(spool, k, way, stuck);
+	snprintf(segments, sizeof segments, "spool-of-%s/spool-", source); /* not the spare, which may just be made and may fail */
+	faults_arm(segments, k, way, stuck);
 	while (good && answered < EVENTS && post(till, source, (unsigned)answered + 1, QUEUED))
 		answered++;
 	close(till);

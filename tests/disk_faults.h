@@ -43,7 +43,7 @@ struct disk_faults {
 	bool appends; /* only writes and syncs are counted: who follows a file behind its writer opens and reads it when it likes */
 	enum fault_way way;
 	int stall_ms;
-	char only[64];
+	char only[512];
 };
 static struct disk_faults *faults;
 

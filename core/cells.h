@@ -112,6 +112,10 @@ static inline void
 cell_load(const struct cell *cell, struct cell_image *image)
 {
 	uint64_t policy = atomic_load_explicit(&cell->policy, memory_order_relaxed);
+	_Static_assert(offsetof(struct cell, committed) - offsetof(struct cell, on_hand) == 3 * sizeof(int64_t) &&
+	    offsetof(struct cell_image, committed) - offsetof(struct cell_image, on_hand) == 3 * sizeof(int64_t), "a row");
+	_Static_assert(offsetof(struct cell, count_at) - offsetof(struct cell, promised) == 3 * sizeof(int64_t) &&
+	    offsetof(struct cell_image, count_at) - offsetof(struct cell_image, promised) == 3 * sizeof(int64_t), "a row");
 	memcpy(&image->on_hand, (const void *)&cell->on_hand, 4 * sizeof(int64_t));
 	memcpy(&image->promised, (const void *)&cell->promised, 4 * sizeof(int64_t));
 	image->safety_stock = (int64_t)(policy & UINT32_MAX);

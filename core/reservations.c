@@ -122,6 +122,7 @@ line_set(struct reservations *v, uint32_t n, const struct line_record *to)
 {
 	struct line *line = &v->lines[n];
 	bool was_open = line->is.held + line->is.committed > 0, is_open = to->held + to->committed > 0;
+	ensure(!was_open || line->is.cell == to->cell);
 	line->is = *to;
 	if (is_open && !was_open)
 		open_append(v, n);

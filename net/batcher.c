@@ -3,7 +3,7 @@
  *
  * Who touches what:
  *   engine's thread    open, free stack, opened count
- *   under the mutex    queue and sealed count (engine writes, journal reads), stop
+ *   under the mutex    sealed count (engine writes, journal reads), stop; the queue's places below it are the journal's until they are done
  *   journal -> engine  `done` (release): batches below it are free again
  *   journal -> all     `durable`, `failed` (release); `append_since_ms` (0: idle)
  *   follower <-> journal  `follower`: who goes to sleep stores its bell, then loads `durable`; who makes durable stores that, then takes
@@ -186,6 +186,7 @@ batches_merge(struct batcher *b, uint64_t done, uint64_t waiting, uint64_t *n)
 	all->first_seq = first->steps.first_seq;
 	for (uint64_t i = 0; i < *n; i++) {
 		next = b->queue[(done + i) % BATCHES];
+		ensure(next->steps.first_seq == all->first_seq + all->steps);
 		memcpy(all->bytes + all->used, next->steps.bytes, next->steps.used);
 		all->used += next->steps.used;
 		all->steps += next->steps.steps;

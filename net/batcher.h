@@ -13,7 +13,7 @@
  * B4 After a failed append the durable position never moves again (L4), so nothing is acknowledged any more.
  * B5 When the journal comes to rest, its replies leave and their clients ask again within microseconds. Sealing what is open at that
  *    moment would split them into two groups that take turns, each paying a sync of its own. So a small open batch waits until as
- *    many steps came as were answered, at most as long as three appends like the last one and at most HOPE_NS_MAX; a wait in vain turns the
+ *    many steps came as the batch sealed last had, at most as long as three appends like the last one and at most HOPE_NS_MAX; a wait in vain turns the
  *    waiting off for HOPELESS_BATCHES. One client alone never waits, large batches never do.
  *
  * begin, room, end, settle: the engine's thread. durable, failed, stalled: any thread. follow: one thread.

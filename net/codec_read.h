@@ -1,5 +1,5 @@
 /*
- * codec_read.h: a pull reader over msgpack bytes that the scanner has found whole. It allocates nothing, copies nothing and
+ * codec_read.h: a pull reader over msgpack bytes, scanned before or looked at for the first time. It allocates nothing, copies nothing and
  * never reads past its end, whatever the bytes are.
  *
  * Each reader_x() returns true and moves behind the object when it is an x; otherwise false, and stands where it was. Strings

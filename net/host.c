@@ -239,8 +239,9 @@ first_batches(struct host *h, struct why *why)
 	return batcher_settle(h->batcher, why);
 }
 
+/* *explain: what is wrong stands in the folder. */
 static int
-rest_recover(struct host *h, struct why *why)
+rest_recover(struct host *h, bool *explain, struct why *why)
 {
 	const struct host_options *o = h->options;
 	h->image = image_open(o->data, o->image_map_bytes, why);
@@ -249,10 +250,8 @@ rest_recover(struct host *h, struct why *why)
 	h->log = journal_open(h->disk, &o->journal, why);
 	if (!h->log)
 		return -1;
-	if (recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why) == 0)
-		return 0;
-	recovery_explain(o->data, h->disk, o->copy, why);
-	return -1;
+	*explain = recover(h->engine, h->image, h->log, &h->recovery, o->progress, o->context, why) < 0;
+	return *explain ? -1 : 0;
 }
 
 static int
@@ -264,9 +263,12 @@ recover_all(struct host *h, struct why *why)
 	struct recovery_folder folder = { .dir = o->data, .copy = o->copy, .disk = h->disk, .probe = &probe, .walk = host_load_walk };
 	struct host_tables *tables = host_tables_begin(h->engine, &probe.found);
 	int rc = recovery_load(h->engine, &folder, &h->recovery, o->progress, o->context, why);
+	bool explain = false;
 	if (rc == 0)
-		rc = rest_recover(h, why);
+		rc = rest_recover(h, &explain, why);
 	host_tables_end(tables);
+	if (explain) /* starts a process, so no thread may run any more */
+		recovery_explain(o->data, h->disk, o->copy, why);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
  * when an earlier one failed, since trimming and preparing are what frees room; the first failure is the one that is told.
  */
 #include "persist/checkpoint.h"
+#include "persist/disk_pace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,7 +190,9 @@ checkpoint_step(struct checkpoint *c, uint64_t durable_seq, int64_t now_ms, stru
 	answer = worse(answer, commit_when_due(c, now_ms, &latest), why, &latest);
 	answer = worse(answer, copy_when_due(c, now_ms, &latest), why, &latest);
 	answer = worse(answer, trim(c, &latest), why, &latest);
+	const struct disk_pace *pace = disk_pace_set(NULL); /* an append may wait for the file that is made here */
 	answer = worse(answer, c->log->calls->prepare(c->log, &latest), why, &latest);
+	disk_pace_set(pace);
 	if (answer < 0)
 		return -1;
 	return more > 0 || (committed_seq(c) > before && image_collected_seq(c->image) < durable_seq);

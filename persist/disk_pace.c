@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -12,10 +13,12 @@
 
 static _Thread_local const struct disk_pace *pace;
 
-void
+const struct disk_pace *
 disk_pace_set(const struct disk_pace *p)
 {
+	const struct disk_pace *before = pace;
 	pace = p;
+	return before;
 }
 
 void
@@ -25,7 +28,13 @@ disk_pace_rest(void)
 		pace->rest(pace->context);
 }
 
-/* What knows no slices (a pipe, a file system of another kind) is synced in one go. */
+/* Slices are not known here (a pipe, a file system of another kind): nothing was tried, and all is synced in one go. Anything else is DP2. */
+static bool
+knows_no_slices(int error)
+{
+	return error == EINVAL || error == ESPIPE || error == ENOSYS || error == EOPNOTSUPP || error == EPERM;
+}
+
 static int
 slices_write(int file)
 {
@@ -34,7 +43,7 @@ slices_write(int file)
 		return 0;
 	for (int64_t at = 0; at < st.st_size; at += DISK_SLICE_BYTES) {
 		if (sync_file_range(file, at, DISK_SLICE_BYTES, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0)
-			return errno == EIO || errno == ENOSPC || errno == EDQUOT ? -1 : 0;
+			return knows_no_slices(errno) ? 0 : -1;
 		disk_pace_rest();
 	}
 	return 0;

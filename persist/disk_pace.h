@@ -19,8 +19,8 @@ struct disk_pace {
 	void *context;
 };
 
-/* From now on, on this thread; kept until it is set to another one or NULL (none). */
-void disk_pace_set(const struct disk_pace *);
+/* From now on, on this thread; kept until it is set to another one or NULL (none). Gives the one before. */
+const struct disk_pace *disk_pace_set(const struct disk_pace *);
 /* A piece of work for the disk is done: rests as the thread's pace says, if it has one. */
 void disk_pace_rest(void);
 /* As fdatasync. */

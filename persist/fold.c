@@ -15,7 +15,7 @@
 #define LARGE_PAGE ((size_t)2 << 20)
 #define FOLD_RECORDS_FIRST 4096
 #define FOLD_BYTES_FIRST   ((uint64_t)1 << 18)
-/* Bodies start on 8 bytes and have room up to the next 8, so that an after-image that grows by a varint stays in place. */
+/* Bodies start on 8 bytes and have room up to the next 8, so that an after-image that grows by a few bytes stays in place. */
 #define FOLD_ALIGN         8
 
 struct record {

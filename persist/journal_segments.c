@@ -147,7 +147,7 @@ journal_retire(struct journal *j, uint64_t generation, uint64_t bytes, struct wh
 
 	journal_name(name, generation);
 	pthread_mutex_lock(&j->list);
-	bool room = j->spares_n < j->options.spares_max; /* only who holds making adds */
+	bool room = j->spares_n < (j->free_low ? 1 : j->options.spares_max); /* only who holds making adds; a full disk gets its room back */
 	pthread_mutex_unlock(&j->list);
 	if (room && bytes == j->options.segment_bytes)
 		return spare_add(j, name, why);

@@ -94,7 +94,9 @@ bool
 spool_fits(const struct spool *s, size_t bytes, bool reserve)
 {
 	uint64_t kept_back = reserve ? 0 : s->options.segment_bytes;
-	if (s->failed || bytes > s->payload_max || bytes_in_use(s) + kept_back > s->options.bytes_max)
+	if (s->failed || bytes > s->payload_max)
+		return false;
+	if (!reserve && bytes_in_use(s) + kept_back > s->options.bytes_max)
 		return false;
 	if (spool_group_bytes(s->payload_n + bytes) + SPOOL_SECTOR_BYTES + SPOOL_HEAD_BYTES <= current_room(s))
 		return true;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB INT64_C(1048576)
@@ -78,6 +79,37 @@ what_cannot_be_synced_says_so(void)
 	close(ends[1]);
 }
 
+/* The C library's, with a failure that is told once, as the kernel does. */
+static int slice_error;
+int
+sync_file_range(int file, off_t offset, off_t n, unsigned flags)
+{
+	if (slice_error == 0)
+		return (int)syscall(SYS_sync_file_range, file, offset, n, flags);
+	errno = slice_error;
+	slice_error = 0;
+	return -1;
+}
+
+static void
+a_slice_that_fails_in_any_way_fails_the_sync(void)
+{
+	static const int failures[] = { EIO, ENOSPC, EDQUOT, ENODATA, ETIMEDOUT, EREMOTEIO, EILSEQ, ENOLINK, EUCLEAN, ESTALE };
+	static const int unknown[] = { EINVAL, ESPIPE, ENOSYS, EOPNOTSUPP, EPERM };
+	int file = file_new(3 * DISK_SLICE_BYTES);
+	disk_pace_set(&pace);
+	for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+		slice_error = failures[i];
+		check(fdatasync(file) < 0 && errno == failures[i]);
+	}
+	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+		slice_error = unknown[i];
+		check_equal(fdatasync(file), 0);
+	}
+	disk_pace_set(NULL);
+	close(file);
+}
+
 static void *
 sync_on_another(void *arg)
 {
@@ -130,6 +162,7 @@ static const struct check tests[] = {
 	CHECK(a_long_file_is_synced_in_slices),
 	CHECK(a_short_file_is_synced_in_one_go),
 	CHECK(what_cannot_be_synced_says_so),
+	CHECK(a_slice_that_fails_in_any_way_fails_the_sync),
 	CHECK(a_pace_is_its_threads_own),
 	CHECK(a_commit_of_the_image_is_paced),
 };

@@ -13,18 +13,22 @@ hash_bytes(struct bytes b)
 	return XXH3_64bits(b.at, b.n);
 }
 
-/* Bytes, or two numbers, behind what was hashed before. */
+/* Bytes behind what was hashed before, which is well mixed. */
 static inline uint64_t
 hash_bytes_from(uint64_t before, struct bytes b)
 {
 	return XXH3_64bits_withSeed(b.at, b.n, before);
 }
 
+/*
+ * Two numbers behind anything, all three as data: XXH3 adds a seed to what it XORs with the input, so that seeds 0 and 1 with small numbers
+ * gave the same hash.
+ */
 static inline uint64_t
 hash_numbers(uint64_t before, uint64_t a, uint64_t b)
 {
-	const uint64_t both[] = { a, b };
-	return XXH3_64bits_withSeed(both, sizeof both, before);
+	const uint64_t all[] = { before, a, b };
+	return XXH3_64bits(all, sizeof all);
 }
 
 /* Two dense numbers into 64 well-mixed bits (the finalizer of MurmurHash3, public domain). */

@@ -70,6 +70,9 @@ enum journal_state {
 	JOURNAL_SUPERSEDED, /* holds nothing that a later segment does not hold: claim will recycle it */
 };
 
+/* Another version of Holdfast wrote the journal of this folder: why, with the way out. Reads headers only; what it cannot read is none. */
+bool journal_is_foreign(struct disk *, struct why *);
+
 /* What one file holds. first_seq..last_seq, batches and bytes count what was found sound before `offset`. */
 struct journal_finding {
 	const char *name; /* borrowed for the call */

@@ -107,7 +107,8 @@ file_read(struct disk *disk, struct journal_file *file)
 	} else {
 		file->bytes = (uint64_t)size;
 		file->begun = segment_head_decode(block, (size_t)got, file->generation, &file->head);
-		if (!file->begun)
+		file->foreign = file->begun ? 0 : segment_head_version(block, (size_t)got, file->generation);
+		if (!file->begun && !file->foreign)
 			failed = unbegun_judge(disk, fd, file);
 	}
 	int error = errno;
@@ -147,6 +148,16 @@ folder_judge(struct journal_folder *folder)
 	}
 }
 
+static int
+why_foreign(struct why *why, const struct journal_file *file)
+{
+	char name[JOURNAL_NAME_BYTES];
+
+	journal_name(name, file->generation);
+	return why_say(why, "%s is whole, but of format %u, and this Holdfast reads format %u. Way out: the Holdfast that wrote it starts on this folder "
+	    "(holdfast scan there gives its stock as CSV), this one on an empty one", name, file->foreign, JOURNAL_VERSION);
+}
+
 int
 journal_folder_read(struct journal_folder *folder, struct disk *disk, struct why *why)
 {
@@ -160,8 +171,20 @@ journal_folder_read(struct journal_folder *folder, struct disk *disk, struct why
 	for (size_t i = 0; i < folder->files_n; i++)
 		if (file_read(disk, &folder->files[i]))
 			return journal_why_disk(why, "read", folder->files[i].generation);
+	for (size_t i = 0; i < folder->files_n; i++)
+		if ((folder->foreign = folder->files[i].foreign != 0))
+			return why_foreign(why, &folder->files[i]);
 	folder_judge(folder);
 	return 0;
+}
+
+bool
+journal_is_foreign(struct disk *disk, struct why *why)
+{
+	struct journal_folder folder;
+	bool foreign = journal_folder_read(&folder, disk, why) < 0 && folder.foreign;
+	journal_folder_free(&folder);
+	return foreign;
 }
 
 void

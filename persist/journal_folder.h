@@ -15,6 +15,7 @@
 struct journal_file {
 	uint64_t generation;
 	uint64_t bytes;
+	uint32_t foreign; /* not 0: the version of its header, which is sound and not ours (J1) */
 	bool begun; /* has a valid header: a segment; else a spare */
 	bool superseded; /* a later segment begins at or before its first position */
 	bool copied; /* not begun, but holds a claim's copy: an unfinished claim */
@@ -29,9 +30,13 @@ struct journal_folder {
 	size_t files_n, files_max;
 	bool new_left; /* a half-made JOURNAL_NEW_NAME */
 	bool memory_out;
+	bool foreign; /* one of the files is */
 };
 
-/* Lists, reads headers and judges. Damage is told in the files. -1: why (the disk failed). Free it in either case. */
+/*
+ * Lists, reads headers and judges. Damage is told in the files. -1: why (the disk failed, or another version of Holdfast wrote the
+ * journal). Free it in either case.
+ */
 int journal_folder_read(struct journal_folder *, struct disk *, struct why *);
 void journal_folder_free(struct journal_folder *);
 

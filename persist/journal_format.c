@@ -100,9 +100,26 @@ segment_head_encode(uint8_t block[JOURNAL_BLOCK_BYTES], const struct segment_hea
 }
 
 static bool
+segment_copy_sound(const uint8_t *at)
+{
+	return get_u64(at + SEG_MAGIC) == SEGMENT_MAGIC && get_u32(at + SEG_CRC) == crc32c(0, at, SEG_CRC);
+}
+
+uint32_t
+segment_head_version(const uint8_t *block, size_t n, uint64_t generation)
+{
+	for (size_t i = 0; i < sizeof segment_copies / sizeof *segment_copies; i++) {
+		const uint8_t *at = block + segment_copies[i];
+		if (n >= segment_copies[i] + SEG_COPY_BYTES && segment_copy_sound(at) && get_u64(at + SEG_GENERATION) == generation)
+			return get_u32(at + SEG_VERSION);
+	}
+	return 0;
+}
+
+static bool
 segment_copy_decode(const uint8_t *at, uint64_t generation, struct segment_head *head)
 {
-	if (get_u64(at + SEG_MAGIC) != SEGMENT_MAGIC || get_u32(at + SEG_CRC) != crc32c(0, at, SEG_CRC))
+	if (!segment_copy_sound(at))
 		return false;
 	*head = (struct segment_head){
 		.generation = get_u64(at + SEG_GENERATION),

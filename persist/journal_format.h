@@ -50,6 +50,9 @@ void segment_head_encode(uint8_t block[JOURNAL_BLOCK_BYTES], const struct segmen
 /* From either copy. `n`: how many bytes of the block there are. */
 bool segment_head_decode(const uint8_t *block, size_t n, uint64_t generation, struct segment_head *);
 
+/* The version of a sound header of this generation, be it known or not; 0: there is no sound header. */
+uint32_t segment_head_version(const uint8_t *block, size_t n, uint64_t generation);
+
 /* Bytes that a batch takes on disk, header and padding included. */
 static inline uint64_t
 batch_disk_bytes(uint64_t payload_n)

@@ -5,6 +5,7 @@
 #include "persist/recovery.h"
 
 #include "persist/doctor.h"
+#include "persist/journal.h"
 #include "persist/why.h"
 
 #include <stdio.h>
@@ -95,6 +96,8 @@ recovery_load(struct engine *engine, const struct recovery_folder *f, struct rec
 	struct image_sink sink = { load_begin, load_record, &run };
 	struct image_findings found;
 	*r = (struct recovery){ 0 };
+	if (journal_is_foreign(f->disk, why)) /* its image would look damaged */
+		return -1;
 	if (f->walk(f->dir, f->probe, &sink, &found, why) < 0)
 		return damaged(f, why);
 	if (run.refused == NULL)

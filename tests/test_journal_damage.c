@@ -7,6 +7,7 @@
 #include "tests/journal_rig.h"
 #include "tests/sim_disk.h"
 
+#include "persist/crc32c.h"
 #include "persist/journal_format.h"
 
 #include <inttypes.h>
@@ -312,6 +313,36 @@ state_collect(void *context, const struct journal_finding *finding)
 		*worst = *finding;
 }
 
+/* A sound header of another version, of both copies: told as that, with the way out, by claim and inspect. */
+static void
+a_journal_of_another_version_is_told_as_one_and_left_alone(void)
+{
+	uint64_t last, last_batch;
+	struct names names = { .n = 0 };
+	struct disk *disk = journal_make(&last, &last_batch, true, &names);
+	struct log_tail tail;
+	struct why why;
+	check(!journal_is_foreign(disk, &why));
+	for (size_t i = 0; i < names.n; i++) {
+		uint8_t block[JOURNAL_BLOCK_BYTES];
+		uint32_t other = JOURNAL_VERSION - 1, crc;
+		int file = disk->calls->open(disk, names.text[i], 0);
+		check(file >= 0 && disk->calls->read_at(disk, file, block, sizeof block, 0) == sizeof block);
+		for (size_t at = 0; at < sizeof block; at += 2048) {
+			memcpy(block + at + 8, &other, 4);
+			crc = crc32c(0, block + at, 508);
+			memcpy(block + at + 508, &crc, 4);
+		}
+		check_equal(disk->calls->write_at(disk, file, block, sizeof block, 0), 0);
+		disk->calls->close(disk, file);
+	}
+	check(journal_is_foreign(disk, &why));
+	check(strstr(why.text, "is whole, but of format 1, and this Holdfast reads format 2. Way out: ") != NULL && strstr(why.text, "damage") == NULL);
+	check(rig_open(disk, SEGMENT_BYTES, &tail, &why) == NULL && strstr(why.text, "of format 1") != NULL);
+	check(journal_inspect(disk, name_collect, &names, &why) < 0 && strstr(why.text, "of format 1") != NULL);
+	disk->calls->end(disk);
+}
+
 /* What doctor shows: nothing of a sound journal, file and offset of a flipped bit, and no byte is changed. */
 static void
 inspect_finds_damage_and_changes_nothing(void)
@@ -345,6 +376,7 @@ static const struct check tests[] = {
 	CHECK(a_segment_that_lost_header_and_first_batch_is_damage_unless_it_is_the_last),
 	CHECK(a_batch_of_another_history_is_damage_though_its_checksums_are_right),
 	CHECK(a_segment_of_another_history_is_damage_though_it_is_sound_in_itself),
+	CHECK(a_journal_of_another_version_is_told_as_one_and_left_alone),
 	CHECK(inspect_finds_damage_and_changes_nothing),
 };
 

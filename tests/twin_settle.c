@@ -128,21 +128,13 @@ move_units(struct twin *t, enum command_kind kind, struct twin_reservation *r, c
 	}
 }
 
-/* D32: the goods of a fulfil command leave at the stamped time, one delta a cell. */
+/* D32: the goods of a fulfil command leave at the stamped time, one delta a line (R23). */
 static void
 goods_leave(struct twin *t, const struct twin_reservation *r, const int64_t *moved)
 {
-	for (uint32_t l = 0; l < r->lines_n; l++) {
-		int64_t sum = 0;
-		bool first = true;
-		for (uint32_t j = 0; j < r->lines_n; j++)
-			if (r->lines[j].sku == r->lines[l].sku && r->lines[j].place == r->lines[l].place) {
-				first &= j >= l;
-				sum += moved[j];
-			}
-		if (first && sum)
-			twin_delta(t, twin_cell_make(t, r->lines[l].sku, r->lines[l].place), t->now, -sum, 0, true);
-	}
+	for (uint32_t l = 0; l < r->lines_n; l++)
+		if (moved[l])
+			twin_delta(t, twin_cell_make(t, r->lines[l].sku, r->lines[l].place), t->now, -moved[l], 0, true);
 }
 
 static void

@@ -48,9 +48,9 @@ whole_limit_look(struct admission *a, int64_t now_ns, bool old)
 
 /* Under the lowered limit: was somebody refused lately (A2), is a probe due (A3)? */
 static void
-lowered_limit_look(struct admission *a, int64_t now_ns, bool old)
+lowered_limit_look(struct admission *a, int64_t now_ns, bool late)
 {
-	if (old)
+	if (late)
 		a->since_ns = now_ns;
 	if (now_ns - a->since_ns >= CALM_NS)
 		calm_begin(a, now_ns);
@@ -59,16 +59,17 @@ lowered_limit_look(struct admission *a, int64_t now_ns, bool old)
 }
 
 bool
-admission_refuses(struct admission *a, int64_t now_ns, int64_t age_ns)
+admission_refuses(struct admission *a, int64_t now_ns, int64_t age_ns, int64_t ahead_ns)
 {
+	bool late = age_ns > a->limit_ns / REFUSING_DIVISOR || ahead_ns > a->limit_ns / AHEAD_DIVISOR;
 	if (a->limit_ns == 0)
 		return false;
 	if (now_ns - a->looked_ns >= CALM_NS) /* A4 */
 		calm_begin(a, now_ns);
 	a->looked_ns = now_ns;
 	if (a->state == ADMISSION_REFUSING)
-		lowered_limit_look(a, now_ns, age_ns > a->limit_ns / REFUSING_DIVISOR);
+		lowered_limit_look(a, now_ns, late);
 	else
 		whole_limit_look(a, now_ns, age_ns > a->limit_ns);
-	return a->state == ADMISSION_REFUSING && age_ns > a->limit_ns / REFUSING_DIVISOR;
+	return a->state == ADMISSION_REFUSING && late;
 }

@@ -5,7 +5,7 @@
  *   engine's thread    open, free stack, opened count
  *   under the mutex    sealed count (engine writes, journal reads), stop; the queue's places below it are the journal's until they are done
  *   journal -> engine  `done` (release): batches below it are free again
- *   journal -> all     `durable`, `failed` (release); `append_since_ms` (0: idle)
+ *   journal -> all     `durable`, `failed` (release); `append_since_ms` (0: idle), `pace_ns`
  *   follower <-> journal  `follower`: who goes to sleep stores its bell, then loads `durable`; who makes durable stores that, then takes
  *                      the bell. All four are sequentially consistent, so one of them sees the other
  * A stale `durable` delays a reply until the bell; a stale `append_since_ms` delays an `overloaded` by one look.
@@ -62,6 +62,7 @@ struct batcher {
 	_Atomic int failed;
 	_Atomic int64_t append_since_ms;
 	_Atomic uint64_t steps, payload_bytes, append_us_last, append_us_max;
+	_Atomic int64_t pace_ns; /* of the journal's thread: a KiB in a long append, the mean of the last ones; 0: none yet */
 	struct why why; /* written before `failed` */
 	int bells[BELLS_MAX];
 	_Atomic int follower; /* an eventfd; -1: nobody sleeps */
@@ -135,6 +136,14 @@ batcher_follow(struct batcher *b, int eventfd)
 	return atomic_load(&b->durable);
 }
 
+/* What a long append took goes into the mean with a quarter. */
+static void
+pace_note(struct batcher *b, size_t bytes, uint64_t took_us)
+{
+	int64_t last = (int64_t)(took_us * 1000 / (bytes / 1024)), mean = atomic_load_explicit(&b->pace_ns, memory_order_relaxed);
+	atomic_store_explicit(&b->pace_ns, mean == 0 ? last : mean + (last - mean) / 4, memory_order_relaxed);
+}
+
 /* Appends one batch. False: nothing may be acknowledged any more (B4). */
 static bool
 batch_append(struct batcher *b, const struct batch *batch)
@@ -152,6 +161,8 @@ batch_append(struct batcher *b, const struct batch *batch)
 		atomic_store_explicit(&b->append_us_max, took, memory_order_relaxed);
 	if (outcome != LOG_DURABLE)
 		return false;
+	if (s->used >= PACE_BYTES_MIN)
+		pace_note(b, s->used, took);
 	atomic_fetch_add_explicit(&b->steps, s->steps, memory_order_relaxed);
 	atomic_fetch_add_explicit(&b->payload_bytes, s->used, memory_order_relaxed);
 	atomic_store(&b->durable, s->first_seq + s->steps - 1);
@@ -256,6 +267,14 @@ batches_reclaim(struct batcher *b)
 		b->idle[b->idle_n++] = b->queue[b->reclaimed % BATCHES];
 		b->waiting_bytes -= b->queue[b->reclaimed % BATCHES]->steps.used;
 	}
+}
+
+int64_t
+batcher_ahead_ns(struct batcher *b)
+{
+	batches_reclaim(b);
+	size_t bytes = b->waiting_bytes + (b->open ? b->open->steps.used : 0);
+	return (int64_t)(bytes / 1024) * atomic_load_explicit(&b->pace_ns, memory_order_relaxed);
 }
 
 /* May another one be opened, as far as the disk goes? */

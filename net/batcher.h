@@ -30,6 +30,7 @@
 #define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
 #define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */
+#define PACE_BYTES_MIN   (128 << 10) /* appends from here on tell the disk's pace; shorter ones what a sync costs */
 #define HOPE_NS_MAX      1000000
 #define HOPE_STEPS_MAX   256 /* from here on a sync costs less than the work it is shared by */
 #define HOPELESS_BATCHES 16
@@ -67,6 +68,11 @@ int batcher_settle(struct batcher *, struct why *);
 /* The same without waiting: true when everything decided is durable (or never will be). */
 bool batcher_settled(struct batcher *);
 
+/*
+ * About how long the disk will take for all that is decided and not yet durable, at the pace of its latest long appends; 0: none has
+ * been seen. The engine's thread.
+ */
+int64_t batcher_ahead_ns(struct batcher *);
 uint64_t batcher_durable(const struct batcher *);
 /*
  * For one thread that follows the log and sleeps in between: `eventfd` is written once, at the next batch that becomes durable or at a

@@ -128,7 +128,7 @@ loop_turn_look(struct loop *l)
 	struct turn *t = &l->turn;
 	t->bytes = 0;
 	t->now_ns = clock_steady_ns();
-	t->refuse = admission_refuses(t->judge, t->now_ns, t->now_ns - t->since_ns);
+	loop_turn_judge(l);
 	return t->now_ns >= t->until_ns;
 }
 

@@ -127,12 +127,19 @@ loop_turn_begin(struct loop *l, int64_t now_ns, struct admission *judge)
 {
 	l->turn = (struct turn){ .now_ns = now_ns, .until_ns = now_ns + TURN_NS_MAX, .judge = judge };
 }
+/* New holds are refused from here on, or not. */
+static inline void
+loop_turn_judge(struct loop *l)
+{
+	struct turn *t = &l->turn;
+	t->refuse = admission_refuses(t->judge, t->now_ns, t->now_ns - t->since_ns, l->index == 0 ? batcher_ahead_ns(l->batcher) : 0);
+}
 /* The next request of the turn has waited since then. */
 static inline void
 loop_turn_aged(struct loop *l, int64_t since_ns)
 {
 	l->turn.since_ns = since_ns;
-	l->turn.refuse = admission_refuses(l->turn.judge, l->turn.now_ns, l->turn.now_ns - since_ns);
+	loop_turn_judge(l);
 }
 /* Takes the time. True: the turn is over (L1). */
 bool loop_turn_look(struct loop *);

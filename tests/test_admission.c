@@ -7,15 +7,15 @@
 #define LOW (QUEUE_AGE_MS / REFUSING_DIVISOR)
 
 static struct admission a;
-static int64_t now;
+static int64_t now, ahead_ms;
 
-/* One request a millisecond for so long, each of that age. How many were refused. */
+/* One request a millisecond for so long, each of that age, before it ahead_ms of the disk's work. How many were refused. */
 static int
 come(int64_t for_ms, int64_t age_ms)
 {
 	int refused = 0;
 	for (int64_t end = now + for_ms * MS; now < end; now += MS)
-		refused += admission_refuses(&a, now, age_ms * MS);
+		refused += admission_refuses(&a, now, age_ms * MS, ahead_ms * MS);
 	return refused;
 }
 
@@ -23,6 +23,7 @@ static void
 begin(void)
 {
 	now = 1000 * MS;
+	ahead_ms = 0;
 	admission_init(&a, QUEUE_AGE_MS);
 }
 
@@ -85,6 +86,21 @@ while_it_refuses_what_waited_an_eighth_of_the_limit_is_taken(void)
 }
 
 static void
+while_it_refuses_no_more_is_taken_than_the_disk_does_in_half_the_limit(void)
+{
+	begin();
+	ahead_ms = 1000;
+	check_equal(come(1000, 1), 0); /* a slow disk alone is no queue */
+	overload();
+	ahead_ms = QUEUE_AGE_MS / AHEAD_DIVISOR + 1;
+	check_equal(come(1000, 1), 1000);
+	ahead_ms--;
+	check_equal(come(1000, 1), 0);
+	ahead_ms = 1000; /* the load had ended in that second */
+	check_equal(come(1000, 1), 0);
+}
+
+static void
 the_whole_limit_is_back_a_moment_after_the_load_ended(void)
 {
 	overload();
@@ -121,6 +137,7 @@ static const struct check tests[] = {
 	CHECK(a_thread_without_a_core_and_a_burst_are_no_old_queue),
 	CHECK(a_few_late_requests_are_no_queue),
 	CHECK(while_it_refuses_what_waited_an_eighth_of_the_limit_is_taken),
+	CHECK(while_it_refuses_no_more_is_taken_than_the_disk_does_in_half_the_limit),
 	CHECK(the_whole_limit_is_back_a_moment_after_the_load_ended),
 	CHECK(clients_that_the_whole_limit_suffices_for_are_not_refused_for_ever),
 	CHECK(a_probe_under_load_is_short_and_they_grow_rare),

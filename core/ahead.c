@@ -16,14 +16,6 @@ fetch_home(const struct index *index, uint64_t hash)
 	fetch((const void *)&index->slots[index_home(index, (uint32_t)(hash >> 32))]);
 }
 
-/* The first record whose tag agrees: nearly always the one. */
-static inline uint32_t
-guess(const struct index *index, uint64_t hash)
-{
-	struct index_probe probe = index_first(index, hash);
-	return index_next(index, &probe);
-}
-
 void
 ahead_none(struct ahead *a)
 {
@@ -48,7 +40,7 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 	if (a->has_cell) {
 		a->sku_hash = hash_bytes(sku);
 		fetch_home(&e->names[NAMES_SKU].index, a->sku_hash);
-		a->location_name = guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
+		a->location_name = index_guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
 	}
 }
 
@@ -63,14 +55,14 @@ ahead_begin_event(const struct engine *e, struct ahead *a, struct bytes sku, str
 static void
 step_name(const struct engine *e, struct ahead *a)
 {
-	if (a->id.n && (a->slot = guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
+	if (a->id.n && (a->slot = index_guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
 		const uint8_t *reservation = (const uint8_t *)&e->reservations.at[a->slot];
 		fetch(reservation);
 		fetch(reservation + 64);
 		fetch(reservation + sizeof(struct reservation) - 1);
 		fetch(&e->reservations.lines[a->slot]);
 	}
-	if (a->has_cell && (a->name = guess(&e->names[NAMES_SKU].index, a->sku_hash)) != AHEAD_NOTHING)
+	if (a->has_cell && (a->name = index_guess(&e->names[NAMES_SKU].index, a->sku_hash)) != AHEAD_NOTHING)
 		fetch(names_at(&e->names[NAMES_SKU], a->name));
 }
 
@@ -95,7 +87,7 @@ static void
 step_cell(const struct engine *e, struct ahead *a)
 {
 	if (a->name != AHEAD_NOTHING && a->location_name != AHEAD_NOTHING)
-		a->cell = guess(&e->cells.index, a->pair_hash);
+		a->cell = index_guess(&e->cells.index, a->pair_hash);
 	else if (!a->has_cell && a->slot != AHEAD_NOTHING)
 		a->cell = e->reservations.lines[a->slot].is.cell;
 	if (a->cell != AHEAD_NOTHING)

@@ -69,6 +69,14 @@ index_next(const struct index *index, struct index_probe *probe)
 	}
 }
 
+/* The first number whose tag agrees, nearly always the one; INDEX_NONE: there is none. */
+static inline uint32_t
+index_guess(const struct index *index, uint64_t hash)
+{
+	struct index_probe probe = index_first(index, hash);
+	return index_next(index, &probe);
+}
+
 static inline void
 index_put(struct index *index, uint64_t hash, uint32_t number)
 {

@@ -236,6 +236,9 @@ hint_pair(const struct engine *e, uint32_t n, uint32_t sku, uint32_t location)
 		return n;
 	return cells_find(&e->cells, sku, location);
 }
+/* view_ats() behind the names; NULL: unknown. The cell as hint_pair() takes it. */
+enum view_status view_ats_named(const struct engine *, const struct name *sku, const struct name *location, uint32_t cell, int64_t *ats,
+    uint64_t *seq);
 static inline uint32_t
 hint_cell(const struct engine *e, uint32_t sku, uint32_t location)
 {

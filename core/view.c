@@ -52,10 +52,8 @@ meaning_of(const struct engine *e, struct bytes name, uint32_t *location, uint64
 }
 
 enum view_status
-view_ats(const struct engine *e, struct bytes sku, struct bytes name, const struct ahead *hint, int64_t *ats, uint64_t *seq)
+view_ats_named(const struct engine *e, const struct name *s, const struct name *l, uint32_t cell, int64_t *ats, uint64_t *seq)
 {
-	const struct name *s = hint_name(&e->names[NAMES_SKU], hint ? hint->name : AHEAD_NOTHING, sku);
-	const struct name *l = hint_name(&e->names[NAMES_LOCATION], hint ? hint->location_name : AHEAD_NOTHING, name);
 	uint64_t place;
 	*ats = 0;
 	*seq = 0;
@@ -68,7 +66,7 @@ view_ats(const struct engine *e, struct bytes sku, struct bytes name, const stru
 		if (group_read(&e->groups, l->id, place, s->id, ats, seq))
 			return VIEW_OK;
 	}
-	uint32_t n = hint_pair(e, hint ? hint->cell : AHEAD_NOTHING, s->id, l->id);
+	uint32_t n = hint_pair(e, cell, s->id, l->id);
 	if (n != CELL_NONE) {
 		struct cell_terms t;
 		cell_read(&e->cells.at[n], &t);
@@ -76,6 +74,14 @@ view_ats(const struct engine *e, struct bytes sku, struct bytes name, const stru
 		*seq = t.seq;
 	}
 	return VIEW_OK;
+}
+
+enum view_status
+view_ats(const struct engine *e, struct bytes sku, struct bytes name, const struct ahead *hint, int64_t *ats, uint64_t *seq)
+{
+	const struct name *s = hint_name(&e->names[NAMES_SKU], hint ? hint->name : AHEAD_NOTHING, sku);
+	const struct name *l = hint_name(&e->names[NAMES_LOCATION], hint ? hint->location_name : AHEAD_NOTHING, name);
+	return view_ats_named(e, s, l, hint ? hint->cell : AHEAD_NOTHING, ats, seq);
 }
 
 enum view_status

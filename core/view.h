@@ -8,7 +8,7 @@
 #ifndef HOLDFAST_CORE_VIEW_H
 #define HOLDFAST_CORE_VIEW_H
 
-#include "core/base.h"
+#include "core/command.h"
 
 struct engine;
 
@@ -27,6 +27,13 @@ enum view_status { VIEW_OK, VIEW_UNKNOWN };
 struct ahead;
 enum view_status view_ats(const struct engine *, struct bytes sku, struct bytes place, const struct ahead *hint, int64_t *ats, uint64_t *seq);
 enum view_status view_cell(const struct engine *, struct bytes sku, struct bytes place, struct cell_view *);
+
+#define VIEW_MANY 32 /* some three times as many lines of memory as a processor waits for side by side */
+#define VIEW_ATS_UNKNOWN INT64_MIN /* no ATS is that small */
+/* The ATS of up to VIEW_MANY cells, whose memory is waited for side by side; *newest rises to the greatest seq. */
+void view_ats_many(const struct engine *, const struct asked_line *, uint32_t n, int64_t *ats, uint64_t *newest);
+/* Brings into the cache what view_cell() will read of up to VIEW_MANY cells. */
+void view_ahead(const struct engine *, const struct asked_line *, uint32_t n);
 
 /* Finds names without reading a cell: for messages. */
 bool view_sku_known(const struct engine *, struct bytes);

@@ -168,6 +168,19 @@ text_valid_long(struct bytes s, uint32_t most)
 	return true;
 }
 
+bool
+reader_text_long(struct reader *r, uint32_t most, struct bytes *s)
+{
+	const uint8_t *before = r->at;
+	struct bytes got;
+	if (!reader_str(r, &got) || !text_valid(got, most)) {
+		r->at = before;
+		return false;
+	}
+	*s = got;
+	return true;
+}
+
 /* Of its own length: the shortest by a loop, which beats a call, longer ones by words. */
 static inline bool
 key_is(const struct key *key, const uint8_t *at)

@@ -126,17 +126,44 @@ text_valid(struct bytes s, uint32_t most)
 	return text_valid_long(s, most);
 }
 
+/* A short string's text, looked at in words: 32 bytes may be read at `at`, n of them, 1 to 31, count. */
+static inline bool
+text_plain_short(const uint8_t *at, uint32_t n)
+{
+	uint64_t bad = 0, x;
+	uint32_t i = 0;
+	for (; i + 8 < n; i += 8) {
+		memcpy(&x, at + i, sizeof x);
+		bad |= x | (x - UINT64_C(0x2020202020202020));
+	}
+	memcpy(&x, at + i, sizeof x);
+	bad |= (x | (x - UINT64_C(0x2020202020202020))) << 8 * (8 - (n - i)); /* what lies behind the text is shifted out */
+	return (bad & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* What reader_text() leaves: long ones, those at the end of the bytes, those that are not plain, and what is none. */
+bool reader_text_long(struct reader *, uint32_t most, struct bytes *);
+
 /* A string that is text_valid(). */
 static inline bool
 reader_text(struct reader *r, uint32_t most, struct bytes *s)
 {
-	const uint8_t *before = r->at;
-	struct bytes got;
-	if (!reader_str(r, &got) || !text_valid(got, most)) {
-		r->at = before;
+	const uint8_t *at = r->at;
+	uint32_t n = r->end - at > 32 ? *at ^ 0xa0u : 0;
+	if (n == 0 || n > 31 || n > most || !text_plain_short(at + 1, n))
+		return reader_text_long(r, most, s);
+	*s = (struct bytes){ at + 1, n };
+	r->at = at + 1 + n;
+	return true;
+}
+
+/* The text that was read before (empty: none), in its shortest form again. */
+static inline bool
+reader_text_again(struct reader *r, struct bytes before)
+{
+	if (before.n - 1 >= 31 || (size_t)(r->end - r->at) <= before.n || *r->at != (0xa0 | before.n) || !memory_equal(r->at + 1, before.at, before.n))
 		return false;
-	}
-	*s = got;
+	r->at += 1 + before.n;
 	return true;
 }
 

@@ -7,7 +7,6 @@
  * Q2: `seq` is a position taken before the first cell is read, so that every value is at or past it.
  * Q3: on another loop than the engine's, a due deadline sends the read to the engine, which expires first (D19).
  */
-#include "core/ahead.h"
 #include "net/methods_part.h"
 
 /* ---- options ---- */
@@ -149,26 +148,20 @@ cells_bad(struct call *call, size_t before)
 	return call_bad(call);
 }
 
-/* The pairs, decoded some time before their turn, so that what they will touch is on its way (core/ahead.h). A few stand in its way. */
-#define PAIRS_AHEAD_MIN 4
+/* The pairs, as many at a time as views read side by side. */
 struct pairs {
 	struct reader from;
-	uint32_t left; /* not decoded yet */
-	bool ahead;
-	struct ahead_line line;
-	struct pair {
-		struct asked_line cell;
-		bool whole;
-	} at[AHEAD_WINDOW]; /* by the place in the line */
+	uint32_t left, at_n; /* left: not decoded yet */
+	struct asked_line at[VIEW_MANY];
 };
 
-static void
-pairs_begin(struct pairs *p, const struct cells_ask *ask)
+static inline struct pairs
+pairs_of(const struct cells_ask *ask)
 {
-	p->from = ask->pairs;
-	p->left = ask->pairs_n;
-	p->ahead = ask->pairs_n >= PAIRS_AHEAD_MIN;
-	p->line.first = p->line.n = 0;
+	struct pairs p;
+	p.from = ask->pairs;
+	p.left = ask->pairs_n;
+	return p;
 }
 
 bool
@@ -178,47 +171,51 @@ read_cell_name(struct reader *r, struct asked_line *cell)
 	return reader_array(r, &n) && n == 2 && reader_text(r, NAME_BYTES_MAX, &cell->sku) && reader_text(r, PLACE_BYTES_MAX, &cell->location);
 }
 
-static void
-pair_read(struct reader *r, struct pair *pair)
+/* The same behind another one, whose location is often this one's, too: then it is the same bytes (view_many.c sees it). */
+static bool
+read_cell_name_behind(struct reader *r, const struct asked_line *before, struct asked_line *cell)
 {
-	pair->whole = read_cell_name(r, &pair->cell);
-	if (!pair->whole)
-		pair->cell.sku = (struct bytes){ NULL, 0 };
+	uint32_t n;
+	if (!reader_array(r, &n) || n != 2 || !reader_text(r, NAME_BYTES_MAX, &cell->sku))
+		return false;
+	cell->location = before->location;
+	return reader_text_again(r, before->location) || reader_text(r, PLACE_BYTES_MAX, &cell->location);
 }
 
-/* Cell i, the next one, and what a walk ahead found for it (NULL: there was none); NULL: it is none, which is worded. */
+/* The next ones, at least one; NULL: one of them is none, which is worded. */
 static const struct asked_line *
-pairs_next(struct call *call, struct pairs *p, uint32_t i, const struct ahead **found)
+pairs_next(struct call *call, const struct cells_ask *ask, struct pairs *p)
 {
-	*found = NULL;
-	if (call->request) {
-		*found = i == 0 ? call->request->found : NULL;
-		return &call->request->lines[i];
-	}
-	struct pair *pair = &p->at[p->line.first];
-	if (!p->ahead) {
-		pair_read(&p->from, pair);
-	} else {
-		for (; p->left > 0 && !ahead_line_full(&p->line); p->left--) {
-			struct ahead *ahead = ahead_line_add(&p->line);
-			struct pair *last = &p->at[ahead - p->line.at];
-			pair_read(&p->from, last);
-			ahead_begin(call->service->engine, ahead, (struct bytes){ NULL, 0 }, last->cell.sku, last->cell.location);
+	p->at_n = p->left < VIEW_MANY ? p->left : VIEW_MANY;
+	p->left -= p->at_n;
+	if (call->request)
+		return call->request->lines;
+	for (uint32_t i = 0; i < p->at_n; i++)
+		if (i > 0 ? !read_cell_name_behind(&p->from, &p->at[i - 1], &p->at[i]) : !read_cell_name(&p->from, &p->at[i])) {
+			params_refuse(call->space, "cells[%u] must be [sku, location-or-group]: 1 to %d and 1 to %d bytes of UTF-8",
+			    ask->pairs_n - p->left - p->at_n + i, NAME_BYTES_MAX, PLACE_BYTES_MAX);
+			return NULL;
 		}
-		*found = &p->line.at[p->line.first];
-		ahead_line_next(call->service->engine, &p->line);
-	}
-	if (pair->whole)
-		return &pair->cell;
-	params_refuse(call->space, "cells[%u] must be [sku, location-or-group]: 1 to %d and 1 to %d bytes of UTF-8", i, NAME_BYTES_MAX,
-	    PLACE_BYTES_MAX);
-	return NULL;
+	return p->at;
+}
+
+/* Those of a look already know where one cell is. */
+static void
+ats_read(const struct call *call, const struct asked_line *cells, uint32_t n, int64_t *ats, uint64_t *newest)
+{
+	const struct engine *engine = call->service->engine;
+	uint64_t seq;
+	if (!call->request || n != 1)
+		view_ats_many(engine, cells, n, ats, newest);
+	else if (view_ats(engine, cells->sku, cells->location, call->request->found, ats, &seq) != VIEW_OK)
+		*ats = VIEW_ATS_UNKNOWN;
+	else
+		*newest = seq;
 }
 
 enum handled
 handle_ats(struct call *call)
 {
-	struct pairs pairs;
 	struct cells_ask ask;
 	enum handled handled;
 	if (cells_open(call, ATS_CELLS_MAX, &ask, &handled))
@@ -231,20 +228,18 @@ handle_ats(struct call *call)
 	*p++ = 0x92;
 	p = wire_uint(p, ask.durable);
 	p = wire_array(p, ask.pairs_n);
-	pairs_begin(&pairs, &ask);
-	for (uint32_t i = 0; i < ask.pairs_n; i++) {
-		int64_t ats;
-		uint64_t seq;
-		const struct ahead *found;
-		const struct asked_line *cell = pairs_next(call, &pairs, i, &found);
-		if (!cell)
+	for (struct pairs pairs = pairs_of(&ask); pairs.left > 0;) {
+		int64_t ats[VIEW_MANY];
+		const struct asked_line *cells = pairs_next(call, &ask, &pairs);
+		if (!cells)
 			return call_bad(call);
-		if (view_ats(call->service->engine, cell->sku, cell->location, found, &ats, &seq) != VIEW_OK) {
-			*p++ = 0xc0;
-			continue;
+		ats_read(call, cells, pairs.at_n, ats, &newest);
+		for (uint32_t i = 0; i < pairs.at_n; i++) {
+			if (ats[i] == VIEW_ATS_UNKNOWN)
+				*p++ = 0xc0;
+			else
+				p = wire_int(p, ats[i]);
 		}
-		p = wire_int(p, ats);
-		newest = seq > newest ? seq : newest;
 	}
 	call->out->used += (size_t)(p - room);
 	read_shown(call, newest);
@@ -274,7 +269,7 @@ put_cell(struct buffer *b, const struct cell_view *cell)
 enum handled
 handle_stock(struct call *call)
 {
-	struct pairs pairs;
+	const struct engine *engine = call->service->engine;
 	struct cells_ask ask;
 	enum handled handled;
 	uint64_t newest = 0;
@@ -285,19 +280,20 @@ handle_stock(struct call *call)
 	put_array(call->out, 2);
 	put_uint(call->out, ask.durable);
 	put_array(call->out, ask.pairs_n);
-	pairs_begin(&pairs, &ask);
-	for (uint32_t i = 0; i < ask.pairs_n; i++) {
-		struct cell_view cell;
-		const struct ahead *found;
-		const struct asked_line *name = pairs_next(call, &pairs, i, &found);
-		if (!name)
+	for (struct pairs pairs = pairs_of(&ask); pairs.left > 0;) {
+		struct cell_view view;
+		const struct asked_line *cells = pairs_next(call, &ask, &pairs);
+		if (!cells)
 			return cells_bad(call, before);
-		if (view_cell(call->service->engine, name->sku, name->location, &cell) != VIEW_OK) {
-			put_nil(call->out);
-			continue;
+		view_ahead(engine, cells, pairs.at_n);
+		for (uint32_t i = 0; i < pairs.at_n; i++) {
+			if (view_cell(engine, cells[i].sku, cells[i].location, &view) != VIEW_OK) {
+				put_nil(call->out);
+				continue;
+			}
+			put_cell(call->out, &view);
+			newest = view.seq > newest ? view.seq : newest;
 		}
-		put_cell(call->out, &cell);
-		newest = cell.seq > newest ? cell.seq : newest;
 	}
 	read_shown(call, newest);
 	return HANDLED_REPLY;

@@ -119,6 +119,49 @@ text_is_exact_utf8_without_control_bytes(void)
 	check(!text_valid((struct bytes){ (const uint8_t *)long_text, 65 }, 64));
 }
 
+/* Every length, each byte bad in turn, whatever lies behind: the short way in words and the long one agree. */
+static void
+a_text_is_judged_by_its_own_bytes_alone(void)
+{
+	static const uint8_t behind[] = { 0x00, 'x', 0xff };
+	for (uint32_t n = 1; n <= 34; n++)
+		for (uint32_t bad = 0; bad <= n; bad++)
+			for (size_t b = 0; b < sizeof behind; b++)
+				for (int room = 0; room <= 40; room += 40) {
+					char text[40];
+					struct bytes got = { NULL, 0 };
+					memset(text, 'a', sizeof text);
+					if (bad < n)
+						text[bad] = b == 0 ? 0x1f : b == 1 ? (char)0x80 : 0x00;
+					wire.used = 0;
+					put_str(&wire, (struct bytes){ (const uint8_t *)text, n });
+					size_t end = wire.used;
+					for (int i = 0; i < room; i++)
+						buffer_append(&wire, &behind[b], 1);
+					struct reader r = written();
+					check_equal(reader_text(&r, 33, &got), bad == n && n <= 33);
+					check(got.at == NULL ? r.at == wire.at : r.at == wire.at + end && got.n == n);
+				}
+}
+
+static void
+a_text_again_is_the_same_bytes_in_the_shortest_form(void)
+{
+	static const struct { const char *text; size_t n; bool again; } rows[] = {
+		{ "\xa7ST-0001", 8, true }, { "\xa7ST-0001\xff", 9, true }, { "\xa7ST-0002", 8, false }, { "\xa6ST-000", 7, false },
+		{ "\xa7ST-000", 7, false }, { "\x07ST-0001", 8, false }, { "\xd9\x07ST-0001", 9, false }, { "\xa8ST-00011", 9, false }, { "", 0, false },
+	};
+	struct bytes before = { (const uint8_t *)"ST-0001", 7 };
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const uint8_t *at = (const uint8_t *)rows[i].text;
+		struct reader r = { at, at + rows[i].n };
+		check_equal(reader_text_again(&r, before), rows[i].again);
+		check(r.at == (rows[i].again ? at + 8 : at));
+	}
+	struct reader r = { (const uint8_t *)"\xa0", (const uint8_t *)"\xa0" + 1 };
+	check(!reader_text_again(&r, (struct bytes){ NULL, 0 }));
+}
+
 static void
 keys_are_found_in_any_order_and_unknown_ones_are_passed_over(void)
 {
@@ -446,7 +489,9 @@ main(int argc, char **argv)
 		CHECK(what_is_no_integer_is_not_read_as_one),
 		CHECK(strings_and_containers_of_each_length_are_read_as_msgpack_writes_them),
 		CHECK(text_is_exact_utf8_without_control_bytes),
-		CHECK(keys_are_found_in_any_order_and_unknown_ones_are_passed_over),
+		CHECK(a_text_is_judged_by_its_own_bytes_alone),
+	CHECK(a_text_again_is_the_same_bytes_in_the_shortest_form),
+	CHECK(keys_are_found_in_any_order_and_unknown_ones_are_passed_over),
 		CHECK(a_reserve_is_taken_or_refused_with_the_field_that_is_wrong),
 		CHECK(a_reserve_keeps_all_it_was_given),
 		CHECK(the_other_commands_are_taken_or_refused_with_the_field_that_is_wrong),

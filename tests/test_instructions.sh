@@ -46,11 +46,11 @@ done <<'END'
 	sale           10000  1830
 	ats            10000   475
 	index          10000   193
-	ats_many       10000   905
+	ats_many       10000   535
 	scan           10000   310
 	decode         10000   680
 	encode         10000   570
-	frame          10000  3460
+	frame          10000  3400
 	append           200 56000
 	hop            10000   225
 END

@@ -341,14 +341,39 @@ compare_usage(struct run *r)
 	return true;
 }
 
+/* Many cells in one read are what each is alone; ends with none. */
+static bool
+compare_many(struct run *r, const struct asked_line *lines, uint32_t *n)
+{
+	int64_t ats[VIEW_MANY];
+	uint64_t newest = 0;
+	view_ats_many(r->engine, lines, *n, ats, &newest);
+	for (; *n > 0; --*n) {
+		struct cell_view v;
+		const struct asked_line *line = &lines[*n - 1];
+		int64_t wanted = twin_cell(r->twin, line->sku, line->location, &v) ? v.ats : VIEW_ATS_UNKNOWN;
+		if (ats[*n - 1] != wanted)
+			return differs_at(r, "ATS of many", line->sku, line->location, (long long)ats[*n - 1], (long long)wanted);
+	}
+	return newest <= engine_seq(r->engine) || compare_differs(r, "the position of many reads", (long long)newest, (long long)engine_seq(r->engine));
+}
+
 bool
 compare_all(struct run *r)
 {
-	struct bytes sku, place;
-	for (uint32_t s = 0; twin_sku_at(r->twin, s, &sku); s++)
-		for (uint32_t p = 0; twin_place_at(r->twin, p, &place); p++)
-			if (!compare_cell(r, sku, place))
+	struct asked_line lines[VIEW_MANY] = { 0 };
+	uint32_t lines_n = 0;
+	for (uint32_t p = 0; twin_place_at(r->twin, p, &lines[lines_n].location); p++)
+		for (uint32_t s = 0; twin_sku_at(r->twin, s, &lines[lines_n].sku); s++) {
+			struct bytes place = lines[lines_n].location;
+			if (!compare_cell(r, lines[lines_n].sku, place))
 				return false;
+			if (++lines_n == VIEW_MANY && !compare_many(r, lines, &lines_n))
+				return false;
+			lines[lines_n].location = place;
+		}
+	if (!compare_many(r, lines, &lines_n))
+		return false;
 	draw_begin(&r->draw, UINT64_MAX);
 	for (uint32_t i = 0; i < r->profile->ids && i < 300; i++) {
 		r->draw.arena_n = 0;

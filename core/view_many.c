@@ -1,0 +1,91 @@
+/*
+ * view_many.c: many cells in one read. They lie anywhere in memory, each at the end of a walk as in ahead.h; here all walks of a block
+ * go side by side: a line of memory is asked for by all of them before the first reads it.
+ */
+#include "core/view.h"
+
+#include "core/hash.h"
+#include "core/state.h"
+
+struct walk {
+	const struct name *sku, *location; /* NULL: unknown */
+	uint64_t hash; /* of the SKU's name, then of the pair */
+	uint32_t found; /* the place of the SKU's name, then the cell, as far as the hash tells; AHEAD_NOTHING: none */
+};
+
+static inline void
+fetch(const void *at)
+{
+	__builtin_prefetch(at, 0, 3);
+}
+
+static inline void
+fetch_home(const struct index *index, uint64_t hash)
+{
+	fetch((const void *)&index->slots[index_home(index, (uint32_t)(hash >> 32))]);
+}
+
+static void
+walks_to_names(const struct engine *e, const struct asked_line *cells, uint32_t n, struct walk *walks)
+{
+	const struct names *skus = &e->names[NAMES_SKU];
+	for (uint32_t i = 0; i < n; i++) {
+		struct walk *w = &walks[i];
+		w->hash = hash_bytes(cells[i].sku);
+		fetch_home(&skus->index, w->hash);
+		if (i > 0 && cells[i].location.at == cells[i - 1].location.at) /* a page of one shop */
+			w->location = walks[i - 1].location;
+		else
+			w->location = names_look(&e->names[NAMES_LOCATION], cells[i].location);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if ((walks[i].found = index_guess(&skus->index, walks[i].hash)) != AHEAD_NOTHING)
+			fetch(names_at(skus, walks[i].found));
+}
+
+static void
+walks_to_cells(const struct engine *e, const struct asked_line *cells, uint32_t n, struct walk *walks)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct walk *w = &walks[i];
+		w->sku = hint_name(&e->names[NAMES_SKU], w->found, cells[i].sku);
+		if (!w->sku || !w->location)
+			continue;
+		w->hash = hash_pair(w->sku->id, w->location->id);
+		fetch_home(&e->cells.index, w->hash);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct walk *w = &walks[i];
+		w->found = w->sku && w->location ? index_guess(&e->cells.index, w->hash) : AHEAD_NOTHING;
+		if (w->found == AHEAD_NOTHING)
+			continue;
+		fetch(&e->cells.at[w->found]);
+		fetch((const uint8_t *)&e->cells.at[w->found] + 64);
+	}
+}
+
+void
+view_ahead(const struct engine *e, const struct asked_line *cells, uint32_t n)
+{
+	struct walk walks[VIEW_MANY];
+	ensure(n <= VIEW_MANY);
+	walks_to_names(e, cells, n, walks);
+	walks_to_cells(e, cells, n, walks);
+}
+
+void
+view_ats_many(const struct engine *e, const struct asked_line *cells, uint32_t n, int64_t *ats, uint64_t *newest)
+{
+	struct walk walks[VIEW_MANY];
+	ensure(n <= VIEW_MANY);
+	walks_to_names(e, cells, n, walks);
+	walks_to_cells(e, cells, n, walks);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct walk *w = &walks[i];
+		uint64_t seq;
+		if (view_ats_named(e, w->sku, w->location, w->found, &ats[i], &seq) != VIEW_OK)
+			ats[i] = VIEW_ATS_UNKNOWN;
+		else if (seq > *newest)
+			*newest = seq;
+	}
+}

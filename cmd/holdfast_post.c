@@ -107,31 +107,52 @@ run(struct post *p)
 
 /* ---- beginning and end ---- */
 
+/* A value that no event has room for would make every row one that cannot be sent. */
 static int
-set_rows(struct cli *cli, struct post_rows *rows)
+set_defaults(struct cli *cli, struct post_rows *rows)
 {
-	const char *v, *equals, *format = cli_value(cli, "format"), *source = cli_value(cli, "source"), *from = cli_value(cli, "number-from");
-	int64_t first = 0;
+	const char *v, *equals, *source = cli_value(cli, "source");
+	if (source && strlen(source) > EVENT_BYTES_MAX)
+		return cli_usage(cli, "the name after --source is longer than a whole event may be: %d bytes", EVENT_BYTES_MAX);
 	if (source)
 		post_rows_default(rows, "source", 6, source);
-	if (from && !cli_number(from, 1, (INT64_C(1) << 53) - 1, &first))
-		return cli_usage(cli, "--number-from takes a number from 1 on, not '%s'", from);
-	if (first)
-		post_rows_number(rows, first);
-	for (int at = 0; (v = cli_each(cli, "set", &at)) != NULL;)
+	for (int at = 0; (v = cli_each(cli, "set", &at)) != NULL;) {
+		if (strlen(v) > EVENT_BYTES_MAX)
+			return cli_usage(cli, "--set %.20s... is longer than a whole event may be: %d bytes", v, EVENT_BYTES_MAX);
 		if (!(equals = strchr(v, '=')) || !post_rows_default(rows, v, (size_t)(equals - v), equals + 1))
 			return cli_usage(cli, "--set takes KEY=VALUE with a key of an event, not '%s'", v);
+	}
+	return CLI_OK;
+}
+
+static int
+set_columns(struct cli *cli, struct post_rows *rows)
+{
+	const char *v, *equals;
 	for (int at = 0; (v = cli_each(cli, "column", &at)) != NULL;)
 		if (!(equals = strrchr(v, '=')) || !post_rows_column(rows, v, (size_t)(equals - v), equals + 1))
 			return cli_usage(cli, "--column takes NAME=KEY with a key of an event, not '%s'", v);
 	for (int at = 0; (v = cli_each(cli, "ignore", &at)) != NULL;)
 		if (!post_rows_column(rows, v, strlen(v), NULL))
 			return cli_usage(cli, "too many --ignore and --column");
+	return CLI_OK;
+}
+
+static int
+set_rows(struct cli *cli, struct post_rows *rows)
+{
+	const char *format = cli_value(cli, "format"), *from = cli_value(cli, "number-from");
+	int64_t first = 0;
+	if (from && !cli_number(from, 1, (INT64_C(1) << 53) - 1, &first))
+		return cli_usage(cli, "--number-from takes a number from 1 on, not '%s'", from);
+	if (first)
+		post_rows_number(rows, first);
 	if (format && strcmp(format, "csv") != 0 && strcmp(format, "jsonl") != 0)
 		return cli_usage(cli, "--format is csv or jsonl, not '%s'", format);
 	if (format)
 		post_rows_format(rows, *format == 'c' ? POST_CSV : POST_JSON);
-	return CLI_OK;
+	int got = set_defaults(cli, rows);
+	return got == CLI_OK ? set_columns(cli, rows) : got;
 }
 
 static int

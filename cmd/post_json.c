@@ -69,34 +69,28 @@ put_member(uint8_t *p, const uint8_t *end, const char *key, const json_t *item, 
 	if ((size_t)(end - p) < n + WIRE_STR_HEAD_MAX)
 		return NULL;
 	if ((k == POST_AT || k == POST_AS_OF || k == POST_DUE) && json_is_string(item) && json_string_length(item) < 64)
-		return post_put(p, (enum post_key)k, (struct bytes){ (const uint8_t *)json_string_value(item), (uint32_t)json_string_length(item) },
-		    &unused);
+		return post_put(p, end, (enum post_key)k,
+		    (struct bytes){ (const uint8_t *)json_string_value(item), (uint32_t)json_string_length(item) }, &unused);
 	if (k == POST_N && json_is_integer(item))
 		event->number = json_integer_value(item);
 	p = wire_str(p, (struct bytes){ (const uint8_t *)key, (uint32_t)n });
 	return put_json(p, end, item, 0);
 }
 
-/* Values that the row itself lacks. */
+/* Values that the row itself lacks. One with an id needs no number. */
 static uint8_t *
 put_defaults(const struct post_defaults *d, uint8_t *p, const uint8_t *end, const json_t *j, uint32_t *pairs, struct post_event *event)
 {
+	bool has_id = json_object_get(j, "id") != NULL;
 	int64_t unused;
-	char text[24];
-	if (!json_object_get(j, "n") && !json_object_get(j, "id") && d->next_number) {
-		int n = snprintf(text, sizeof text, "%lld", (long long)d->next_number);
-		p = post_put(p, POST_N, (struct bytes){ (const uint8_t *)text, (uint32_t)n }, &event->number);
+	char text[POST_NUMBER_TEXT];
+	for (int k = 0; k < POST_KEY_COUNT && p; k++) {
+		struct bytes value = k == POST_N && has_id ? d->value[k] : post_default(d, (enum post_key)k, text);
+		if (!value.n || json_object_get(j, post_key_name((enum post_key)k)))
+			continue;
+		p = post_put(p, end, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
 		++*pairs;
 	}
-#define X(name, key, kind) \
-	if (d->value[POST_##name].n && !json_object_get(j, key)) { \
-		if ((size_t)(end - p) < d->value[POST_##name].n + 32) \
-			return NULL; \
-		p = post_put(p, POST_##name, d->value[POST_##name], &unused); \
-		++*pairs; \
-	}
-	POST_KEYS(X)
-#undef X
 	return p;
 }
 
@@ -130,7 +124,7 @@ post_json_event(const struct post_defaults *d, struct bytes line, uint8_t *room,
 	}
 	json_decref(j);
 	if (!p) {
-		event->defect = "the event is longer than 2,048 bytes";
+		event->defect = POST_TOO_LONG;
 		return;
 	}
 	/* The head has a fixed width of five bytes, right before the first key. */

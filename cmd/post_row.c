@@ -22,6 +22,7 @@ static const struct {
 };
 
 #define COLUMN_PASSED (-1)
+#define CSV_HEAD_BYTES_MAX 3 /* of a map of so many keys */
 #define RENAMES_MAX 32
 
 struct post_rows {
@@ -52,6 +53,12 @@ post_key_find(const char *name, size_t n)
 		if (key_table[k].n == n && memcmp(key_table[k].name, name, n) == 0)
 			return k;
 	return -1;
+}
+
+const char *
+post_key_name(enum post_key key)
+{
+	return key_table[key].name;
 }
 
 struct post_rows *
@@ -184,12 +191,24 @@ instant(struct bytes v, int64_t *ms)
 	return at == v.n;
 }
 
+struct bytes
+post_default(const struct post_defaults *d, enum post_key key, char text[POST_NUMBER_TEXT])
+{
+	if (d->value[key].n || key != POST_N || !d->next_number)
+		return d->value[key];
+	int n = snprintf(text, POST_NUMBER_TEXT, "%lld", (long long)d->next_number);
+	return (struct bytes){ (const uint8_t *)text, (uint32_t)n };
+}
+
 uint8_t *
-post_put(uint8_t *p, enum post_key key, struct bytes value, int64_t *number)
+post_put(uint8_t *p, const uint8_t *end, enum post_key key, struct bytes value, int64_t *number)
 {
 	struct bytes name = { (const uint8_t *)key_table[key].name, key_table[key].n };
 	enum value_kind kind = key_table[key].kind;
 	int64_t n;
+	/* An integer never takes more than its text and a head would. */
+	if ((size_t)(end - p) < (size_t)name.n + value.n + 2 * WIRE_STR_HEAD_MAX)
+		return NULL;
 	p = wire_str(p, name);
 	if (kind == TEXT || !(kind == INTEGER ? integer(value, &n) : instant(value, &n)))
 		return wire_str(p, value);
@@ -323,33 +342,33 @@ csv_record(struct post_rows *r, struct post_file *f, struct why *why)
 static void
 csv_event(struct post_rows *r, struct post_event *event)
 {
-	uint8_t *p = r->event + 1;
+	uint8_t *first = r->event + CSV_HEAD_BYTES_MAX, *p = WIRE(first, "\xa1v\x01");
+	const uint8_t *end = r->event + sizeof r->event;
 	uint32_t pairs = 1;
 	int64_t unused;
-	char text[24];
+	char text[POST_NUMBER_TEXT];
 	*event = (struct post_event){ .bytes = r->event };
-	p = WIRE(p, "\xa1v\x01");
-	for (int k = 0; k < POST_KEY_COUNT; k++) {
-		struct bytes value = r->field[k].n ? r->field[k] : r->defaults.value[k];
-		if (k == POST_N && !value.n && r->defaults.next_number)
-			value = (struct bytes){ (const uint8_t *)text,
-				(uint32_t)snprintf(text, sizeof text, "%lld", (long long)r->defaults.next_number) };
+	for (int k = 0; k < POST_KEY_COUNT && p; k++) {
+		struct bytes value = r->field[k].n ? r->field[k] : post_default(&r->defaults, (enum post_key)k, text);
 		if (!value.n)
 			continue;
 		if (k == POST_SOURCE)
 			event->source = value;
 		event->dated |= k == POST_AT;
-		p = post_put(p, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
+		p = post_put(p, end, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
 		pairs++;
 	}
-	if (pairs > 15) {
-		memmove(r->event + 3, r->event + 1, (size_t)(p - r->event - 1));
-		p += 2;
-		wire_big_endian(r->event, 0xde, pairs, 2);
-	} else {
-		r->event[0] = (uint8_t)(0x80 | pairs);
+	if (!p) {
+		event->defect = POST_TOO_LONG;
+		return;
 	}
-	event->n = (uint32_t)(p - r->event);
+	uint8_t *head = first - (pairs > 15 ? CSV_HEAD_BYTES_MAX : 1);
+	if (pairs > 15)
+		wire_big_endian(head, 0xde, pairs, 2);
+	else
+		*head = (uint8_t)(0x80 | pairs);
+	event->bytes = head;
+	event->n = (uint32_t)(p - head);
 }
 
 /* ---- the file ---- */
@@ -431,6 +450,6 @@ post_rows_next(struct post_rows *r, struct post_file *f, struct post_event *even
 	else if (r->too_wide)
 		event->defect = "the row has more fields than the header";
 	else if (!event->defect && event->n > EVENT_BYTES_MAX)
-		event->defect = "the event is longer than 2,048 bytes";
+		event->defect = POST_TOO_LONG;
 	return 1;
 }

@@ -25,7 +25,9 @@ enum post_key {
 };
 
 #define POST_COLUMNS_MAX 64
-#define POST_EVENT_ROOM (RECORD_BYTES_MAX + 1024) /* no event is longer before its length is judged */
+#define POST_EVENT_ROOM (RECORD_BYTES_MAX + 1024) /* what needs more is too long, too */
+#define POST_TOO_LONG "the event is longer than 2,048 bytes"
+#define POST_NUMBER_TEXT 24 /* a number's digits */
 
 enum post_format { POST_UNDECIDED, POST_CSV, POST_JSON };
 
@@ -66,7 +68,10 @@ struct post_defaults {
 void post_json_event(const struct post_defaults *, struct bytes line, uint8_t *room, struct post_event *);
 /* The key with this name, or -1. */
 int post_key_find(const char *name, size_t n);
-/* Writes key and value as the key's kind asks for (P1); returns the end. */
-uint8_t *post_put(uint8_t *, enum post_key, struct bytes value, int64_t *number);
+const char *post_key_name(enum post_key);
+/* What a row without this key gets; empty: nothing. Borrowed, or in `text`. */
+struct bytes post_default(const struct post_defaults *, enum post_key, char text[POST_NUMBER_TEXT]);
+/* Writes key and value as the key's kind asks for (P1); returns where it ends. NULL: no room before `end`, nothing was written. */
+uint8_t *post_put(uint8_t *, const uint8_t *end, enum post_key, struct bytes value, int64_t *number);
 
 #endif

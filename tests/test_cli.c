@@ -76,6 +76,8 @@ a_wrong_command_line_is_told_with_where_the_help_is(void)
 		{ "man ls", "there is no page 'ls'" },
 		{ "post", "one FILE" },
 		{ "post x --set colour=red", "key of an event" },
+		{ "post x --set reason=$(printf %02048d 7)", "--set reason=0000000000000... is longer than a whole event may be" },
+		{ "post x --source $(printf %02049d 7)", "--source is longer than a whole event may be" },
 	};
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		check_cli(2, "%s", row[i].words);

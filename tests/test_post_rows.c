@@ -237,6 +237,48 @@ rows_that_cannot_be_sent_have_a_defect(void)
 	check(strstr(events_of(text, false, NULL), "longer than 64 KiB") != NULL);
 }
 
+static char long_value[70001];
+
+static void
+set_long_default(struct post_rows *r)
+{
+	memset(long_value, 'v', sizeof long_value - 1);
+	post_rows_default(r, "reason", 6, long_value);
+}
+
+static void
+set_long_number(struct post_rows *r)
+{
+	post_rows_number(r, INT64_C(1) << 52);
+}
+
+/* A list of n numbers, which take nine bytes each as msgpack, and what stands behind it in the row. */
+static const char *
+filled_row(char *to, size_t size, int n, const char *behind)
+{
+	size_t used = (size_t)snprintf(to, size, "{\"x\":[");
+	for (int i = 0; i < n; i++)
+		used += (size_t)snprintf(to + used, size - used, i ? ",1.0" : "1.0");
+	snprintf(to + used, size - used, "]%s}\n", behind);
+	return to;
+}
+
+/* Whatever a row holds, what becomes of it stays inside its room: under the address sanitizer this shows. */
+static void
+a_row_that_fills_the_room_of_an_event_is_too_long_and_nothing_more(void)
+{
+	static char text[70000];
+	static const char too_long[] = "! the event is longer than 2,048 bytes\n";
+	int full = (int)POST_EVENT_ROOM / 9;
+	for (int n = full - 12; n <= full; n++) {
+		filled_row(text, sizeof text, n, ",\"at\":\"no time, but as long as the longest text that is taken for one\"");
+		check_text(events_of(text, false, NULL), too_long);
+		check_text(events_of(filled_row(text, sizeof text, n, ""), false, set_long_number), too_long);
+		check_text(events_of(filled_row(text, sizeof text, n, ",\"\":\"\""), false, set_long_default), too_long);
+	}
+	check_text(events_of("source,n,kind\ns,1,sale\n", false, set_long_default), too_long);
+}
+
 static void
 a_file_longer_than_the_buffer_is_read_whole(void)
 {
@@ -277,6 +319,7 @@ static const struct check tests[] = {
 	CHECK(json_lines_are_rows_too),
 	CHECK(headers_that_cannot_be_right_are_told),
 	CHECK(rows_that_cannot_be_sent_have_a_defect),
+	CHECK(a_row_that_fills_the_room_of_an_event_is_too_long_and_nothing_more),
 	CHECK(a_file_longer_than_the_buffer_is_read_whole),
 };
 

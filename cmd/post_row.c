@@ -61,6 +61,22 @@ post_key_name(enum post_key key)
 	return key_table[key].name;
 }
 
+/*
+ * A row ends where its line does (post_read.h), and nowhere else: were a carriage return an end, too, as libcsv has it, what stands behind
+ * one would go on in the next record. Before a line's end it is a blank.
+ */
+static int
+ends_row(unsigned char c)
+{
+	return c == '\n';
+}
+
+static int
+is_blank(unsigned char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
 struct post_rows *
 post_rows_new(void)
 {
@@ -68,6 +84,10 @@ post_rows_new(void)
 	if (r && csv_init(&r->csv, 0) != 0) {
 		free(r);
 		return NULL;
+	}
+	if (r) {
+		csv_set_term_func(&r->csv, ends_row);
+		csv_set_space_func(&r->csv, is_blank);
 	}
 	return r;
 }
@@ -286,8 +306,8 @@ on_field(void *bytes, size_t n, void *data)
 	int key = r->column[column];
 	if (key == COLUMN_PASSED || n == 0)
 		return;
-	/* All fields together are never longer than their record. */
 	uint8_t *to = r->scratch + r->scratch_used;
+	ensure(n <= sizeof r->scratch - r->scratch_used); /* fields together are never longer than their record */
 	memcpy(to, bytes, n);
 	r->scratch_used += n;
 	r->field[key] = (struct bytes){ to, (uint32_t)n };
@@ -322,12 +342,13 @@ csv_record(struct post_rows *r, struct post_file *f, struct why *why)
 	r->whole = r->too_wide = r->unclosed = false;
 	memset(r->field, 0, sizeof r->field);
 	while (got == 1) {
-		if (csv_parse(&r->csv, line.at, line.n, on_field, on_row, r) != line.n) {
+		size_t taken = csv_parse(&r->csv, line.at, line.n, on_field, on_row, r);
+		if (taken == line.n && line.at[line.n - 1] != '\n')
+			taken -= csv_parse(&r->csv, "\n", 1, on_field, on_row, r) != 1; /* the last line has no end: a quote may still be open */
+		if (taken != line.n) {
 			snprintf(why->text, sizeof why->text, "row %llu: %s", (unsigned long long)r->count + 1, csv_strerror(csv_error(&r->csv)));
 			return -1;
 		}
-		if (!r->whole && line.at[line.n - 1] != '\n')
-			csv_fini(&r->csv, on_field, on_row, r); /* the last line has no end */
 		if (r->whole)
 			return 1;
 		got = post_read_line(f, true, &line, why);

@@ -125,6 +125,23 @@ quotes_may_hold_commas_quotes_and_ends_of_line(void)
 }
 
 static void
+a_carriage_return_inside_a_row_ends_nothing(void)
+{
+	static char text[140000];
+	static const char too_long[] = "! the event is longer than 2,048 bytes\n";
+	char want[256];
+	check_text(events_of("source,n,kind,reason\r\ns,1,adjust,a\rb \r\ns,2,sale,\"c\"\r\ns,3,sale,d\r", false, NULL),
+	    "{\"kind\":\"adjust\",\"n\":1,\"reason\":\"a\\rb\",\"source\":\"s\",\"v\":1}\n"
+	    "{\"kind\":\"sale\",\"n\":2,\"reason\":\"c\",\"source\":\"s\",\"v\":1}\n"
+	    "{\"kind\":\"sale\",\"n\":3,\"reason\":\"d\",\"source\":\"s\",\"v\":1}\n");
+	/* A quote behind it used to take two records for one field, longer than there was room for. */
+	size_t n = (size_t)snprintf(text, sizeof text, "source,n,kind,reason\ns,1,sale,x\r\"%060000d\n", 1);
+	snprintf(text + n, sizeof text - n, "%060000d\"\ns,3,sale,\n", 2);
+	snprintf(want, sizeof want, "%s%s{\"kind\":\"sale\",\"n\":3,\"source\":\"s\",\"v\":1}\n", too_long, too_long);
+	check_text(events_of(text, false, NULL), want);
+}
+
+static void
 the_original_row_is_at_hand_whole(void)
 {
 	struct why why;
@@ -230,6 +247,7 @@ rows_that_cannot_be_sent_have_a_defect(void)
 	static char text[70000];
 	check_text(events_of("source,n,kind\ns,1,sale,more\ns,2,\"sale\n", false, NULL),
 	    "! the row has more fields than the header\n! a quote is opened and never closed\n");
+	check_text(events_of("source,n,kind\ns,2,\"sale", false, NULL), "! a quote is opened and never closed\n");
 	snprintf(text, sizeof text, "source,n,kind,ref\ns,1,sale,%03000d\n", 1);
 	check_text(events_of(text, false, NULL), "! the event is longer than 2,048 bytes\n");
 	size_t n = (size_t)snprintf(text, sizeof text, "source,n,kind,ref\ns,1,sale,\"");
@@ -311,6 +329,7 @@ static const struct check tests[] = {
 	CHECK(gzip_is_read_like_plain),
 	CHECK(a_gzip_file_that_was_cut_off_is_told_and_its_last_piece_of_a_row_is_none),
 	CHECK(quotes_may_hold_commas_quotes_and_ends_of_line),
+	CHECK(a_carriage_return_inside_a_row_ends_nothing),
 	CHECK(the_original_row_is_at_hand_whole),
 	CHECK(a_last_line_without_an_end_is_a_row),
 	CHECK(times_are_read_as_milliseconds_or_as_dates),

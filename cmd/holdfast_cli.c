@@ -152,6 +152,16 @@ cli_usage(const struct cli *cli, const char *format, ...)
 	return CLI_USAGE;
 }
 
+void
+cli_json_out(const struct cli *cli, json_t *j)
+{
+	if (cli->id)
+		json_object_set_new(j, "id", json_string(cli->id));
+	if (cli->ref)
+		json_object_set_new(j, "ref", json_string(cli->ref));
+	page_json_out(j);
+}
+
 static void
 say(const struct cli *cli, const char *code, const char *message, const struct hf_value *detail)
 {
@@ -162,7 +172,7 @@ say(const struct cli *cli, const char *code, const char *message, const struct h
 	json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
 	if (detail)
 		json_object_set_new(error, "detail", page_json(detail));
-	page_json_out(json_pack("{s:o}", "error", error));
+	cli_json_out(cli, json_pack("{s:o}", "error", error));
 }
 
 int
@@ -256,6 +266,30 @@ cli_refused(const struct cli *cli, const struct hf_failure *f)
 	return CLI_REFUSED;
 }
 
+/* How to go on when the answer of a subcommand was lost. */
+static const struct {
+	const char *command, *hint;
+} lost_hint[] = {
+	{ "reserve", "the same command again, with this --id, does nothing twice; 'holdfast show ID' tells what is" },
+	{ "commit", "the same command again (in part: with the same --ref) does nothing twice; 'holdfast show ID' tells what is" },
+	{ "release", "the same command again (in part: with the same --ref) does nothing twice; 'holdfast show ID' tells what is" },
+	{ "fulfil", "the same command again (in part: with the same --ref) does nothing twice; 'holdfast show ID' tells what is" },
+	{ "extend", "the same command again never shortens; 'holdfast show ID' tells until when it holds" },
+	{ "pin", "'holdfast show ID' tells whether it is pinned: the same command again is refused if it is" },
+	{ "move", "the same command again does nothing twice; 'holdfast show ID' tells where the line is" },
+	{ "policy", "'holdfast policy get' tells what is set; the same command again sets the same" },
+	{ "quarantine", "'holdfast quarantine list' tells what is left; the same command again says not_found of what is gone" },
+	{ "position", "the same command again does nothing twice; 'holdfast position SOURCE' tells what is missing" },
+};
+
+static void
+hint_lost(const struct cli *cli)
+{
+	for (size_t i = 0; i < sizeof lost_hint / sizeof *lost_hint; i++)
+		if (strcmp(lost_hint[i].command, name_of(cli)) == 0)
+			fprintf(stderr, "hint: %s\n", lost_hint[i].hint);
+}
+
 int
 cli_failed(const struct cli *cli, enum hf_outcome outcome)
 {
@@ -264,7 +298,7 @@ cli_failed(const struct cli *cli, enum hf_outcome outcome)
 		return cli_refused(cli, f);
 	say(cli, f->code, f->message[0] ? f->message : f->code, f->detail);
 	if (!cli->json && outcome == HF_UNKNOWN)
-		fputs("hint: the same command again, with the same id, does nothing twice; 'holdfast show ID' tells what is\n", stderr);
+		hint_lost(cli);
 	return outcome == HF_UNKNOWN ? CLI_UNKNOWN : CLI_UNREACHABLE;
 }
 

@@ -10,6 +10,8 @@
 
 #include "holdfast/holdfast.h"
 
+#include <jansson.h>
+
 /* X(name, number, what it means). Scripts rely on the numbers. */
 #define CLI_EXIT_LIST(X) \
 	X(OK, 0, "done") \
@@ -55,6 +57,7 @@ struct cli {
 	int timeout_ms;
 	bool json;
 	struct hf *hf; /* after cli_connect(); closed by main */
+	const char *id, *ref; /* what a repeat of this command needs, if it has one: beside the answer or the error with --json; NULL: nothing */
 	struct {
 		const struct cli_option *option;
 		const char *value;
@@ -84,6 +87,8 @@ int cli_lines(struct cli *, int argc, char **argv, struct hf_line *lines);
 int cli_usage(const struct cli *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Connects to --server. false: said why; return CLI_UNREACHABLE. */
 bool cli_connect(struct cli *);
+/* With --json: prints the object, with id and ref in it, on stdout, and drops the reference. */
+void cli_json_out(const struct cli *, json_t *);
 /* Says what hf_error() holds, with a hint for the usual mistakes, and gives the exit code of the outcome. */
 int cli_failed(const struct cli *, enum hf_outcome);
 /* The same for a refusal that came another way. */

@@ -3,13 +3,13 @@
  */
 #include "cmd/holdfast_cli.h"
 #include "cmd/holdfast_page.h"
+#include "core/base.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
 
 const struct cli_option cli_reserve_options[] = {
-	{ "id", "ID", "the reservation's id, which makes a repeat harmless; made up and shown when absent" },
+	{ "id", "ID", "the reservation's id, which makes a repeat harmless; made up, and shown before it is sent, when absent" },
 	{ "ttl", "TIME", "how long it holds: 90s, 15m (the server's default), 2h" },
 	{ "owner", "OWNER", "whose it is: the shopper" },
 	{ "channel", "CHANNEL", "where the demand comes from: web, store" },
@@ -20,20 +20,24 @@ const struct cli_option cli_reserve_options[] = {
 };
 
 const struct cli_option cli_settle_options[] = {
-	{ "ref", "REF", "makes a call in part (with lines) repeatable; made up and shown when absent" },
+	{ "ref", "REF", "makes a call in part (with lines) repeatable; made up, and shown before it is sent, when absent" },
 	{ NULL, NULL, NULL },
 };
 
-/* 80 random bits: as unique as an id needs to be, and short enough to read aloud. */
-static void
-make_id(char to[WORDS], const char *prefix)
+/*
+ * A name for --id or --ref that nobody gave: 80 random bits, as unique as it needs to be and short enough to read aloud. It is shown before
+ * anything is sent, so that the same can be asked again whatever ends this program meanwhile.
+ */
+static const char *
+make_up(char to[WORDS], const char *option)
 {
-	uint8_t bytes[10] = { 0 };
-	if (getrandom(bytes, sizeof bytes, 0) < 0)
-		memset(bytes, 0, sizeof bytes);
-	int n = snprintf(to, WORDS, "%s", prefix);
+	uint8_t bytes[10];
+	ensure(getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
+	int n = snprintf(to, WORDS, "cli-");
 	for (size_t i = 0; i < sizeof bytes; i++)
 		n += snprintf(to + n, WORDS - (size_t)n, "%02x", bytes[i]);
+	fprintf(stderr, "%s %s (give it with --%s to repeat this very call)\n", option, to, option);
+	return to;
 }
 
 /* Lines of an answer: [[sku, location, qty], ...]. */
@@ -60,15 +64,10 @@ again(const struct hf_value *v)
 	return a && a->type == HF_BOOL && a->boolean;
 }
 
-/* The answer with the names a script may not know: the id and the ref that were made up. */
 static int
-answer_as_json(const struct hf_value *v, const char *id, const char *ref)
+answer_as_json(const struct cli *cli, const struct hf_value *v)
 {
-	json_t *j = page_json(v);
-	json_object_set_new(j, "id", json_string(id));
-	if (ref)
-		json_object_set_new(j, "ref", json_string(ref));
-	page_json_out(j);
+	cli_json_out(cli, page_json(v));
 	return CLI_OK;
 }
 
@@ -77,7 +76,7 @@ cli_reserve(struct cli *cli, int argc, char **argv)
 {
 	struct hf_line lines[CLI_LINES_MAX];
 	char made[WORDS], text[64], when[WORDS];
-	const char *id = cli_value(cli, "id"), *ttl = cli_value(cli, "ttl");
+	const char *ttl = cli_value(cli, "ttl");
 	const struct hf_value *v;
 	struct hf_reserve_options options = { .channel = cli_value(cli, "channel"), .owner = cli_value(cli, "owner"),
 		.replaces = cli_value(cli, "replaces"), .ref = cli_value(cli, "ref"), .partial = cli_value(cli, "partial") != NULL };
@@ -88,21 +87,15 @@ cli_reserve(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "what? SKU LOCATION QTY");
 	if (ttl && !cli_duration(ttl, &options.ttl_ms))
 		return cli_usage(cli, "'%s' is no time: 90s, 15m, 2h", ttl);
-	if (!id) {
-		make_id(made, "cli-");
-		id = made;
-	}
 	if (!cli_connect(cli))
 		return CLI_UNREACHABLE;
-	enum hf_outcome got = hf_reserve(cli->hf, id, lines, (uint32_t)n, &options, &v);
-	if (got != HF_OK) {
-		if (got == HF_UNKNOWN && !cli->json)
-			fprintf(stderr, "the id is %s\n", id);
+	cli->id = cli_value(cli, "id") ? cli_value(cli, "id") : make_up(made, "id");
+	enum hf_outcome got = hf_reserve(cli->hf, cli->id, lines, (uint32_t)n, &options, &v);
+	if (got != HF_OK)
 		return cli_failed(cli, got);
-	}
 	if (cli->json)
-		return answer_as_json(v, id, NULL);
-	printf("%s %s%s, until %s\n", words_text(text, sizeof text, hf_get(v, "state")), id, again(v) ? " (again: it was granted before)" : "",
+		return answer_as_json(cli, v);
+	printf("%s %s%s, until %s\n", words_text(text, sizeof text, hf_get(v, "state")), cli->id, again(v) ? " (again: it was granted before)" : "",
 	    words_instant(when, hf_int(hf_get(v, "expires_at"), 0)));
 	print_lines(hf_get(v, "lines"));
 	return CLI_OK;
@@ -114,26 +107,21 @@ settle(struct cli *cli, int argc, char **argv,
 {
 	struct hf_line lines[CLI_LINES_MAX];
 	char made[WORDS], text[64];
-	const char *ref = cli_value(cli, "ref");
 	const struct hf_value *v;
 	int n = argc < 1 ? 0 : cli_lines(cli, argc - 1, argv + 1, lines);
 	if (argc < 1)
 		return cli_usage(cli, "a reservation id is needed");
 	if (n < 0)
 		return CLI_USAGE;
-	if (n > 0 && !ref) {
-		make_id(made, "cli-");
-		ref = made;
-		if (!cli->json)
-			fprintf(stderr, "ref %s (give it with --ref to repeat this very call)\n", ref);
-	}
 	if (!cli_connect(cli))
 		return CLI_UNREACHABLE;
-	enum hf_outcome got = call(cli->hf, argv[0], n ? lines : NULL, (uint32_t)n, ref, &v);
+	cli->id = argv[0];
+	cli->ref = n > 0 && !cli_value(cli, "ref") ? make_up(made, "ref") : cli_value(cli, "ref");
+	enum hf_outcome got = call(cli->hf, cli->id, n ? lines : NULL, (uint32_t)n, cli->ref, &v);
 	if (got != HF_OK)
 		return cli_failed(cli, got);
 	if (cli->json)
-		return answer_as_json(v, argv[0], ref);
+		return answer_as_json(cli, v);
 	printf("%s is %s%s\n", argv[0], words_text(text, sizeof text, hf_get(v, "state")), again(v) ? " (again: it was so before)" : "");
 	print_lines(hf_get(v, "lines"));
 	return CLI_OK;
@@ -172,6 +160,7 @@ longer(struct cli *cli, int argc, char **argv, const char *says)
 		return cli_usage(cli, "'%s' is no time: 90s, 15m, 2h", argv[1]);
 	if (!cli_connect(cli))
 		return CLI_UNREACHABLE;
+	cli->id = argv[0];
 	hf_begin(cli->hf, cli->command->name);
 	hf_array(cli->hf, 2);
 	hf_put_str(cli->hf, argv[0]);
@@ -180,7 +169,7 @@ longer(struct cli *cli, int argc, char **argv, const char *says)
 	if (got != HF_OK)
 		return cli_failed(cli, got);
 	if (cli->json)
-		return answer_as_json(v, argv[0], NULL);
+		return answer_as_json(cli, v);
 	printf("%s %s %s\n", argv[0], says, words_instant(when, hf_int(hf_get(v, "expires_at"), 0)));
 	return CLI_OK;
 }
@@ -208,6 +197,7 @@ cli_move(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "'%s' is no number of a line: 'holdfast show ID' numbers them from 0", argv[1]);
 	if (!cli_connect(cli))
 		return CLI_UNREACHABLE;
+	cli->id = argv[0];
 	hf_begin(cli->hf, "move");
 	hf_array(cli->hf, 3);
 	hf_put_str(cli->hf, argv[0]);
@@ -217,7 +207,7 @@ cli_move(struct cli *cli, int argc, char **argv)
 	if (got != HF_OK)
 		return cli_failed(cli, got);
 	if (cli->json)
-		return answer_as_json(v, argv[0], NULL);
+		return answer_as_json(cli, v);
 	printf("line %lld of %s is at %s%s\n", (long long)line, argv[0], argv[2], again(v) ? " (again: it was so before)" : "");
 	print_lines(hf_get(v, "lines"));
 	return CLI_OK;

@@ -117,6 +117,8 @@ static const struct {
 static const char output_text[] =
     "What is asked for goes to stdout; everything said about it (errors, hints, the progress bar) goes to stderr. "
     "With --json, stdout is one JSON object, also for a refusal; of scan and watch it is one object a line. "
+    "An id or a ref that is made up is shown on stderr before it is sent, and with --json in the object, be it an answer or an error: "
+    "give it with --id or --ref to repeat a command whose answer was lost. "
     "Colours are not used; the bar is drawn only for a terminal.\n";
 
 static const char examples[] =

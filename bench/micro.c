@@ -112,7 +112,7 @@ world_open(struct world *w, uint64_t cells, uint64_t n)
 	if (memory == MAP_FAILED || !w->out.bytes)
 		return false;
 	madvise(memory, bytes, MADV_HUGEPAGE);
-	w->engine = engine_init(memory, &limits);
+	w->engine = engine_init(memory, &limits, 1);
 	w->service = (struct service){ .engine = w->engine, .server = "micro", .node = "micro", .durable = service_durable };
 	struct engine_options options = engine_options_default;
 	options.value[OPTION_HISTORY_MAX] = limits.history_max;

@@ -1,6 +1,5 @@
 #include "core/ahead.h"
 
-#include "core/hash.h"
 #include "core/state.h"
 
 static inline void
@@ -34,13 +33,14 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 	a->has_cell = sku.n > 0;
 	a->id = id;
 	if (id.n) {
-		a->id_hash = hash_bytes(id);
+		a->id_hash = index_hash(&e->reservations.index, id);
 		fetch_home(&e->reservations.index, a->id_hash);
 	}
 	if (a->has_cell) {
-		a->sku_hash = hash_bytes(sku);
+		a->sku_hash = index_hash(&e->names[NAMES_SKU].index, sku);
 		fetch_home(&e->names[NAMES_SKU].index, a->sku_hash);
-		a->location_name = index_guess(&e->names[NAMES_LOCATION].index, hash_bytes(location)); /* few: they stay in the cache */
+		const struct index *locations = &e->names[NAMES_LOCATION].index; /* few: they stay in the cache */
+		a->location_name = index_guess(locations, index_hash(locations, location));
 	}
 }
 
@@ -71,7 +71,8 @@ step_number(const struct engine *e, struct ahead *a)
 {
 	if (a->name == AHEAD_NOTHING || a->location_name == AHEAD_NOTHING)
 		return;
-	a->pair_hash = hash_pair(names_at(&e->names[NAMES_SKU], a->name)->id, names_at(&e->names[NAMES_LOCATION], a->location_name)->id);
+	a->pair_hash = index_hash_pair(&e->cells.index, names_at(&e->names[NAMES_SKU], a->name)->id,
+	    names_at(&e->names[NAMES_LOCATION], a->location_name)->id);
 	fetch_home(&e->cells.index, a->pair_hash);
 }
 

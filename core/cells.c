@@ -1,7 +1,5 @@
 #include "core/cells.h"
 
-#include "core/hash.h"
-
 /* Terms are read with acquire (free on x86): the ordering argument in the header needs it. */
 #define get(field) atomic_load_explicit(&(field), memory_order_acquire)
 #define seq_now(cell) atomic_load_explicit(&(cell)->seq, memory_order_relaxed)
@@ -31,7 +29,7 @@ cells_init(struct cells *cells, struct carve *c, uint32_t max, uint32_t skus_max
 uint32_t
 cells_find(const struct cells *cells, uint32_t sku, uint32_t location)
 {
-	struct index_probe probe = index_first(&cells->index, hash_pair(sku, location));
+	struct index_probe probe = index_first(&cells->index, index_hash_pair(&cells->index, sku, location));
 	for (;;) {
 		uint32_t n = index_next(&cells->index, &probe);
 		if (n == INDEX_NONE || (cells->at[n].sku == sku && cells->at[n].location == location))
@@ -60,7 +58,7 @@ cells_add(struct cells *cells, uint32_t sku, uint32_t location)
 	cells->at[n].sku = sku;
 	cells->at[n].location = location;
 	if (!cells->unindexed)
-		index_put(&cells->index, hash_pair(sku, location), n);
+		index_put(&cells->index, index_hash_pair(&cells->index, sku, location), n);
 	chain(cells->at, &cells->sku_head[sku], &cells->sku_tail[sku], n, true);
 	chain(cells->at, &cells->location_head[location], &cells->location_tail[location], n, false);
 	atomic_store_explicit(&cells->count, n + 1, memory_order_release);
@@ -76,8 +74,8 @@ cells_index(struct cells *cells)
 	cells->unindexed = false;
 	for (uint32_t n = 0; n < count; n++) {
 		if (n + INDEX_AHEAD < count)
-			index_ahead(&cells->index, hash_pair(cells->at[n + INDEX_AHEAD].sku, cells->at[n + INDEX_AHEAD].location));
-		index_put(&cells->index, hash_pair(cells->at[n].sku, cells->at[n].location), n);
+			index_ahead(&cells->index, index_hash_pair(&cells->index, cells->at[n + INDEX_AHEAD].sku, cells->at[n + INDEX_AHEAD].location));
+		index_put(&cells->index, index_hash_pair(&cells->index, cells->at[n].sku, cells->at[n].location), n);
 	}
 }
 

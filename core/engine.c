@@ -49,8 +49,20 @@ engine_memory_bytes(const struct engine_limits *limits)
 	return c.used;
 }
 
+static void
+seed_set(struct engine *e, uint64_t secret)
+{
+	struct index *indexes[] = { &e->cells.index, &e->reservations.index, &e->free_ids.index };
+	struct hash_seed seed = hash_seed(secret);
+	for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++)
+		indexes[i]->seed = seed;
+	for (int t = 0; t < NAME_TABLES; t++)
+		e->names[t].index.seed = seed;
+	e->scratch->changes.seed = seed;
+}
+
 struct engine *
-engine_init(void *memory, const struct engine_limits *limits)
+engine_init(void *memory, const struct engine_limits *limits, uint64_t seed)
 {
 	struct carve c = { memory, 0 };
 	ensure(limits_sound(limits) && (uintptr_t)memory % 64 == 0);
@@ -65,6 +77,7 @@ engine_init(void *memory, const struct engine_limits *limits)
 	e->history.cells = &e->cells;
 	timers_bind(&e->timers, &e->reservations.at->timer, sizeof *e->reservations.at,
 	    offsetof(struct reservation, expires_at) - offsetof(struct reservation, timer));
+	seed_set(e, seed);
 	hint_clear(e);
 	e->source_place = AHEAD_NOTHING;
 	atomic_store_explicit(&e->deadline_view, INT64_MAX, memory_order_relaxed);

@@ -73,8 +73,12 @@ struct step_buffer {
 
 /* Bytes of memory an engine with these limits needs; 0: a limit is out of its range. Must be zeroed, 64-byte aligned. */
 size_t engine_memory_bytes(const struct engine_limits *);
-/* Makes an engine in the caller's memory, which it keeps. Never fails. */
-struct engine *engine_init(void *memory, const struct engine_limits *);
+/*
+ * Makes an engine in the caller's memory, which it keeps. Never fails. `seed` says where the indexes put things and nothing else: no answer,
+ * no entry and no digest depends on it. A server draws a new one at each start, so that no client can choose names that all
+ * fall on one place.
+ */
+struct engine *engine_init(void *memory, const struct engine_limits *, uint64_t seed);
 
 /* ---- recovery: image entries in key order, then batches, then done. NULL, or what is wrong (static sentence). ---- */
 const char *engine_load_entry(struct engine *, uint64_t seq, const struct entry_bytes *);

@@ -20,13 +20,19 @@ free_id_key(struct bytes id, uint64_t key[2])
 	key[1] = h.low64;
 }
 
+static uint64_t
+place_of(const struct free_ids *ids, const uint64_t key[2])
+{
+	return index_hash(&ids->index, (struct bytes){ (const uint8_t *)key, 2 * sizeof *key });
+}
+
 const struct free_id *
 free_ids_find(const struct free_ids *ids, uint32_t source, struct bytes id)
 {
 	const struct free_id *found = NULL;
 	uint64_t key[2];
 	free_id_key(id, key);
-	struct index_probe probe = index_first(&ids->index, key[0]);
+	struct index_probe probe = index_first(&ids->index, place_of(ids, key));
 	for (uint32_t n; (n = index_next(&ids->index, &probe)) != INDEX_NONE;) {
 		const struct free_id *f = &ids->at[n];
 		if (f->id[0] != key[0] || f->id[1] != key[1] || (source != NAME_NONE && f->source != source))
@@ -42,9 +48,9 @@ free_ids_evolve(struct free_ids *ids, uint64_t seq, const struct free_id_record 
 {
 	struct free_id *f = &ids->at[r->slot];
 	if (f->seq_outcome)
-		index_remove(&ids->index, f->id[0], r->slot);
+		index_remove(&ids->index, place_of(ids, f->id), r->slot);
 	*f = (struct free_id){ { r->id[0], r->id[1] }, r->digest, seq << 11 | (uint64_t)r->status << 3 | r->outcome, r->arrival, r->source };
-	index_put(&ids->index, f->id[0], r->slot);
+	index_put(&ids->index, place_of(ids, f->id), r->slot);
 	if (r->number >= ids->next)
 		ids->next = r->number + 1;
 }

@@ -3,6 +3,8 @@
  * tag << 32 | number + 1; 0 is empty. The tag (the high half of the hash) gives the home slot and is compared first, so a
  * probe touches the record only when 32 bits agree, and a removal needs no other record's key.
  *
+ * The hash is index_hash() or index_hash_pair(): seeded, so that where something stands cannot be chosen from outside.
+ *
  * One writer. Readers on other threads are allowed where the caller never removes: a slot is published with release and read
  * with acquire, so the record behind it was written before (partner: index_put / index_next). A stale empty slot only
  * means "not known yet".
@@ -13,13 +15,27 @@
 #include <stdatomic.h>
 
 #include "core/base.h"
+#include "core/hash.h"
 
 #define INDEX_NONE UINT32_MAX
 
 struct index {
 	_Atomic uint64_t *slots;
 	uint64_t slots_n; /* 4/3 of the capacity, below 2^32 */
+	struct hash_seed seed;
 };
+
+static inline uint64_t
+index_hash(const struct index *index, struct bytes b)
+{
+	return hash_placed(&index->seed, b);
+}
+
+static inline uint64_t
+index_hash_pair(const struct index *index, uint32_t a, uint32_t b)
+{
+	return hash_placed_pair(&index->seed, a, b);
+}
 
 /* Slots needed for `capacity` records. */
 static inline uint64_t

@@ -1,7 +1,5 @@
 #include "core/names.h"
 
-#include "core/hash.h"
-
 void
 names_init(struct names *names, struct carve *c, uint32_t max, uint32_t bytes_max)
 {
@@ -21,7 +19,7 @@ names_get(const struct names *names, uint32_t id)
 const struct name *
 names_look(const struct names *names, struct bytes wanted)
 {
-	struct index_probe probe = index_first(&names->index, hash_bytes(wanted));
+	struct index_probe probe = index_first(&names->index, index_hash(&names->index, wanted));
 	for (uint32_t place; (place = index_next(&names->index, &probe)) != INDEX_NONE;)
 		if (bytes_equal(name_bytes(names_at(names, place)), wanted))
 			return names_at(names, place);
@@ -51,7 +49,7 @@ names_add(struct names *names, struct bytes bytes)
 	name->n = (uint8_t)bytes.n;
 	memcpy(name->at, bytes.at, bytes.n);
 	names->place[id] = names->used;
-	index_put(&names->index, hash_bytes(bytes), names->used);
+	index_put(&names->index, index_hash(&names->index, bytes), names->used);
 	names->used += (uint32_t)(offsetof(struct name, at) + bytes.n + NAME_UNIT - 1) / NAME_UNIT;
 	atomic_store_explicit(&names->count, id + 1, memory_order_release);
 	return id;

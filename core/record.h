@@ -71,7 +71,7 @@ struct reservation_record {
 	const uint8_t *id;
 	const struct line_record *lines;
 	const uint8_t *extra; /* owner and refs: refs.h */
-	uint64_t id_hash; /* no part of the bytes: the id's hash where it is known already, else 0 */
+	uint64_t id_hash; /* no part of the bytes: the id's hash in the index where it is known already, else 0 */
 };
 
 static inline int64_t

@@ -1,7 +1,5 @@
 #include "core/reservations.h"
 
-#include "core/hash.h"
-
 void
 reservations_init(struct reservations *v, struct carve *c, uint32_t max, uint32_t extra_max)
 {
@@ -27,7 +25,7 @@ reservation_id(const struct reservations *v, uint32_t slot, uint8_t scratch[NAME
 uint32_t
 reservations_find(const struct reservations *v, struct bytes id)
 {
-	return reservations_look(v, hash_bytes(id), id);
+	return reservations_look(v, index_hash(&v->index, id), id);
 }
 
 /* ---- the finished list, in the links of the timers ---- */
@@ -194,7 +192,7 @@ forget(struct reservations *v, uint32_t slot)
 	struct reservation *r = &v->at[slot];
 	ensure(r->terms.flags & RESERVATION_FINISHED);
 	finished_remove(v, slot);
-	index_remove(&v->index, hash_bytes(reservation_id(v, slot, scratch)), slot);
+	index_remove(&v->index, index_hash(&v->index, reservation_id(v, slot, scratch)), slot);
 	if (r->terms.id_n > ID_INLINE)
 		blobs_free(v->blobs, r->id_blob);
 	blobs_free(v->blobs, r->extra);
@@ -223,7 +221,7 @@ adopt(struct reservations *v, struct reservation *r, const struct reservation_re
 	else
 		r->id_blob = blobs_put(v->blobs, id.at, id.n);
 	if (!v->unindexed)
-		index_put(&v->index, record->id_hash ? record->id_hash : hash_bytes(id), slot);
+		index_put(&v->index, record->id_hash ? record->id_hash : index_hash(&v->index, id), slot);
 	if (slot >= v->high)
 		v->high = slot + 1;
 	v->open++;
@@ -328,7 +326,7 @@ static uint64_t
 slot_hash(const struct reservations *v, uint32_t slot)
 {
 	uint8_t scratch[NAME_BYTES_MAX];
-	return hash_bytes(reservation_id(v, slot, scratch));
+	return index_hash(&v->index, reservation_id(v, slot, scratch));
 }
 
 static void

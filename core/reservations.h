@@ -67,7 +67,7 @@ void reservations_init(struct reservations *, struct carve *, uint32_t max, uint
 uint32_t reservations_find(const struct reservations *, struct bytes id);
 /* The id's bytes; `scratch` holds them when they are in a blob. */
 struct bytes reservation_id(const struct reservations *, uint32_t slot, uint8_t scratch[NAME_BYTES_MAX]);
-/* With the id's hash known; most ids are new. */
+/* With the id's hash (of the index) known; most ids are new. */
 static inline uint32_t
 reservations_look(const struct reservations *v, uint64_t hash, struct bytes id)
 {

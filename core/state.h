@@ -34,6 +34,7 @@ struct cell_change {
 
 struct changes {
 	uint32_t n, fresh_n;
+	struct hash_seed seed; /* of the slots */
 	struct cell_change at[CHANGES_MAX];
 	uint16_t slot[CHANGE_SLOTS]; /* index + 1 */
 };
@@ -209,7 +210,7 @@ static inline uint64_t
 hint_id_hash(const struct engine *e, struct bytes id)
 {
 	const struct ahead *h = &e->hint;
-	return bytes_equal(id, h->id) && id.n ? h->id_hash : hash_bytes(id);
+	return bytes_equal(id, h->id) && id.n ? h->id_hash : index_hash(&e->reservations.index, id);
 }
 /* NULL: unknown. */
 static inline const struct name *

@@ -89,9 +89,15 @@ emit_quarantine(struct engine *e, const struct quarantine_record *r)
 /* ---- changes ---- */
 
 static uint32_t
-home_of(const struct cell_change *change)
+home_of(const struct changes *c, uint32_t sku, uint32_t location)
 {
-	return (uint32_t)hash_pair(change->r.now.sku, change->r.now.location) & (CHANGE_SLOTS - 1);
+	return (uint32_t)(hash_placed_pair(&c->seed, sku, location) >> 32) & (CHANGE_SLOTS - 1);
+}
+
+static uint32_t
+home_of_number(const struct changes *c, uint32_t i)
+{
+	return home_of(c, c->at[i].r.now.sku, c->at[i].r.now.location);
 }
 
 void
@@ -102,7 +108,7 @@ changes_forget(struct changes *c)
 		return;
 	}
 	for (uint32_t i = 0; i < c->n; i++)
-		for (uint32_t at = home_of(&c->at[i]); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
+		for (uint32_t at = home_of_number(c, i); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
 			c->slot[at] = 0;
 }
 
@@ -122,7 +128,7 @@ change_find(struct changes *c, uint32_t sku, uint32_t location)
 				return &c->at[i];
 		return NULL;
 	}
-	for (uint32_t at = (uint32_t)hash_pair(sku, location) & (CHANGE_SLOTS - 1); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
+	for (uint32_t at = home_of(c, sku, location); c->slot[at]; at = (at + 1) & (CHANGE_SLOTS - 1))
 		if (is_of(&c->at[c->slot[at] - 1], sku, location))
 			return &c->at[c->slot[at] - 1];
 	return NULL;
@@ -131,7 +137,7 @@ change_find(struct changes *c, uint32_t sku, uint32_t location)
 static void
 slot_put(struct changes *c, uint32_t i)
 {
-	uint32_t at = home_of(&c->at[i]);
+	uint32_t at = home_of_number(c, i);
 	while (c->slot[at])
 		at = (at + 1) & (CHANGE_SLOTS - 1);
 	c->slot[at] = (uint16_t)(i + 1);

@@ -4,7 +4,6 @@
  */
 #include "core/view.h"
 
-#include "core/hash.h"
 #include "core/state.h"
 
 struct walk {
@@ -31,7 +30,7 @@ walks_to_names(const struct engine *e, const struct asked_line *cells, uint32_t 
 	const struct names *skus = &e->names[NAMES_SKU];
 	for (uint32_t i = 0; i < n; i++) {
 		struct walk *w = &walks[i];
-		w->hash = hash_bytes(cells[i].sku);
+		w->hash = index_hash(&skus->index, cells[i].sku);
 		fetch_home(&skus->index, w->hash);
 		if (i > 0 && cells[i].location.at == cells[i - 1].location.at) /* a page of one shop */
 			w->location = walks[i - 1].location;
@@ -51,7 +50,7 @@ walks_to_cells(const struct engine *e, const struct asked_line *cells, uint32_t 
 		w->sku = hint_name(&e->names[NAMES_SKU], w->found, cells[i].sku);
 		if (!w->sku || !w->location)
 			continue;
-		w->hash = hash_pair(w->sku->id, w->location->id);
+		w->hash = index_hash_pair(&e->cells.index, w->sku->id, w->location->id);
 		fetch_home(&e->cells.index, w->hash);
 	}
 	for (uint32_t i = 0; i < n; i++) {

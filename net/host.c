@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -200,7 +201,12 @@ engine_map(struct host *h, struct why *why)
 		return -1;
 	}
 	madvise(h->memory, h->memory_bytes, MADV_HUGEPAGE); /* a hint; small pages do as well */
-	h->engine = engine_init(h->memory, &h->options->limits);
+	uint64_t seed;
+	if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+		snprintf(why->text, sizeof why->text, "the system gives no random bytes for the indexes");
+		return -1;
+	}
+	h->engine = engine_init(h->memory, &h->options->limits, seed);
 	return 0;
 }
 

@@ -24,7 +24,7 @@ engine_make(struct step_buffer *steps)
 	feed_world.memory = aligned_alloc(64, (n + 63) / 64 * 64);
 	ensure(n > 0 && feed_world.memory);
 	memset(feed_world.memory, 0, n);
-	feed_world.engine = engine_init(feed_world.memory, &limits);
+	feed_world.engine = engine_init(feed_world.memory, &limits, 1);
 	ensure(!engine_load_done(feed_world.engine));
 	engine_begin(feed_world.engine, NOW, steps);
 	struct engine_options options = engine_options_default;

@@ -72,7 +72,7 @@ world_begin(void)
 	steps.bytes = malloc(steps.size);
 	ensure(memory && steps.bytes);
 	memset(memory, 0, n);
-	world.service.engine = engine_init(memory, &limits);
+	world.service.engine = engine_init(memory, &limits, 1);
 	ensure(!engine_load_done(world.service.engine));
 	memset(&world.host, 0, sizeof world.host);
 	world.host.room = -1;

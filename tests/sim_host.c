@@ -31,6 +31,7 @@ struct batch_end { /* S5: what the state was at the end of each batch */
 struct sim_host {
 	struct sim_options options;
 	struct engine_limits limits;
+	uint64_t starts; /* each with indexes of another seed: what recovery finds must not depend on it */
 	struct disk *disk;
 	struct log *log;
 	struct image *image;
@@ -263,7 +264,7 @@ sim_host_start(struct sim_host *h)
 	size_t n = engine_memory_bytes(&h->limits);
 	h->memory = block_take(&spare_memory, n);
 	memset(h->memory, 0, n);
-	h->engine = engine_init(h->memory, &h->limits);
+	h->engine = engine_init(h->memory, &h->limits, ++h->starts);
 	h->log = open_log(h, &why);
 	if (!h->log)
 		return broken(h, "open", why.text);

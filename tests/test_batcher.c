@@ -87,7 +87,7 @@ begin(void)
 	pthread_cond_init(&slow.turn, NULL);
 	memory_bytes = engine_memory_bytes(&limits);
 	memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	engine = engine_init(memory, &limits);
+	engine = engine_init(memory, &limits, 1);
 	batcher = batcher_new(engine, &slow.log, &tail, (size_t)8 << 20, &why);
 	return batcher && engine_load_done(engine) == NULL && batcher_start(batcher, &why) == 0;
 }

@@ -30,7 +30,7 @@ begin(void)
 	steps.bytes = steps.bytes ? steps.bytes : malloc(steps.size);
 	ensure(n > 0 && memory && steps.bytes);
 	memset(memory, 0, n);
-	engine = engine_init(memory, &limits);
+	engine = engine_init(memory, &limits, 1);
 	ensure(!engine_load_done(engine));
 	engine_begin(engine, NOW, &steps);
 	struct engine_options options = engine_options_default;

@@ -30,7 +30,7 @@ rig_start(struct rig *g, uint32_t capacity)
 {
 	memset(g, 0, sizeof *g);
 	g->capacity = capacity;
-	g->index = (struct index){ g->slots, index_slots(capacity) };
+	g->index = (struct index){ .slots = g->slots, .slots_n = index_slots(capacity) };
 }
 
 static bool
@@ -93,14 +93,69 @@ every_home_lies_in_the_table(void)
 {
 	static const uint64_t capacities[] = { 1, 2, 3, 1000, 10000000, UINT64_C(1) << 31 };
 	for (size_t i = 0; i < sizeof capacities / sizeof capacities[0]; i++) {
-		struct index index = { NULL, index_slots(capacities[i]) };
+		struct index index = { .slots_n = index_slots(capacities[i]) };
 		check(index.slots_n > capacities[i] && index.slots_n < UINT64_C(1) << 32);
 		check_equal(index_home(&index, 0), 0);
 		check(index_home(&index, UINT32_MAX) < index.slots_n);
 	}
 }
 
+/* Eight bytes that a client may name, chosen by turning the public hash around: of that all have the tag 0xdeadbeef. */
+static const char *const chosen[] = { "YZ3Z=&B!", "qT16Iqu+", "Te#YyOrc", "a_=0!(xh", "iuV.Pm &", "Y=Z]0lQ+" };
+#define CHOSEN (sizeof chosen / sizeof *chosen)
+
+static struct bytes
+chosen_bytes(size_t i)
+{
+	return (struct bytes){ (const uint8_t *)chosen[i], (uint32_t)strlen(chosen[i]) };
+}
+
+static void
+names_chosen_for_one_place_of_the_public_hash_stand_apart(void)
+{
+	for (size_t i = 0; i < CHOSEN; i++)
+		check_equal(hash_bytes(chosen_bytes(i)) >> 32, 0xdeadbeef);
+	for (uint64_t secret = 0; secret < 1000; secret++) {
+		struct index index = { .slots_n = index_slots(1000000), .seed = hash_seed(secret) };
+		uint32_t tags[CHOSEN];
+		for (size_t i = 0; i < CHOSEN; i++) {
+			tags[i] = (uint32_t)(index_hash(&index, chosen_bytes(i)) >> 32);
+			for (size_t k = 0; k < i; k++)
+				check(tags[i] != tags[k]);
+		}
+	}
+}
+
+/* The same of what no client can choose yet but its order: numbers, whose hash is as public. */
+static uint64_t
+unshifted(uint64_t h, uint64_t prime)
+{
+	uint64_t inverse = prime;
+	for (int i = 0; i < 6; i++)
+		inverse *= 2 - prime * inverse;
+	h *= inverse;
+	return h ^ h >> 33;
+}
+
+static void
+pairs_chosen_for_one_place_of_the_public_hash_stand_apart(void)
+{
+	struct index index = { .slots_n = index_slots(1000000), .seed = hash_seed(1) };
+	uint32_t tags[64];
+	for (uint32_t i = 0; i < 64; i++) {
+		uint64_t h = UINT64_C(0xdeadbeef00000000) | i;
+		h ^= h >> 33;
+		uint64_t pair = unshifted(unshifted(h, UINT64_C(0xc4ceb9fe1a85ec53)), UINT64_C(0xff51afd7ed558ccd));
+		check_equal(hash_pair((uint32_t)(pair >> 32), (uint32_t)pair) >> 32, 0xdeadbeef);
+		tags[i] = (uint32_t)(index_hash_pair(&index, (uint32_t)(pair >> 32), (uint32_t)pair) >> 32);
+		for (uint32_t k = 0; k < i; k++)
+			check(tags[i] != tags[k]);
+	}
+}
+
 static const struct check tests[] = {
+	CHECK(names_chosen_for_one_place_of_the_public_hash_stand_apart),
+	CHECK(pairs_chosen_for_one_place_of_the_public_hash_stand_apart),
 	CHECK(removals_close_every_gap_also_around_the_end),
 	CHECK(every_home_lies_in_the_table),
 };

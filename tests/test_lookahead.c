@@ -40,7 +40,7 @@ rig_open(void)
 	void *memory = mmap(NULL, engine_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		abort();
-	engine = engine_init(memory, &limits);
+	engine = engine_init(memory, &limits, 1);
 	out.size = 4 * STEP_ROOM;
 	out.bytes = malloc(out.size);
 	engine_begin(engine, NOW_MS, &out);

@@ -87,7 +87,7 @@ rig_open(struct rig *rig)
 	*rig = (struct rig){ .bytes = engine_memory_bytes(&limits), .replies = { .limit = 64 << 20 } };
 	void *memory = mmap(NULL, rig->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ensure(memory != MAP_FAILED);
-	rig->engine = engine_init(memory, &limits);
+	rig->engine = engine_init(memory, &limits, 1);
 	ensure(!engine_load_done(rig->engine));
 	rig->steps.size = 4 * STEP_ROOM;
 	rig->steps.bytes = malloc(rig->steps.size);

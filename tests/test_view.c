@@ -134,6 +134,7 @@ a_counted_name_is_found_with_its_bytes(void)
 	memset(memory, 0, measure.used);
 	names = (struct names){ .max = 0 };
 	names_init(&names, &(struct carve){ memory, 0 }, NAMES, 16);
+	names.index.seed = hash_seed(1);
 	readers_run(names_reader, &names, names_write);
 	check_equal(torn, 0);
 	check_equal(names_count(&names), NAMES);
@@ -237,7 +238,7 @@ readers_beside_an_engine_see_whole_values(void)
 	size_t size = engine_memory_bytes(&limits);
 	void *memory = aligned_alloc(64, (size + 63) & ~(size_t)63);
 	memset(memory, 0, size);
-	struct rig r = { .engine = engine_init(memory, &limits), .out = { .bytes = malloc(4 * STEP_ROOM), .size = 4 * STEP_ROOM } };
+	struct rig r = { .engine = engine_init(memory, &limits, 1), .out = { .bytes = malloc(4 * STEP_ROOM), .size = 4 * STEP_ROOM } };
 	rig_event(&r, EVENT_RECEIPT, "L1", 1000);
 	rig_event(&r, EVENT_RECEIPT, "L2", 1001);
 	check(engine_load_done(r.engine) == NULL); /* group numbers are derived from here on */

@@ -12,12 +12,13 @@
 struct engine *
 run_engine(const struct engine_limits *limits, void **memory)
 {
+	static uint64_t seed;
 	size_t n = engine_memory_bytes(limits);
 	*memory = n ? aligned_alloc(64, (n + 63) / 64 * 64) : NULL;
 	if (!*memory)
 		return NULL;
 	memset(*memory, 0, n);
-	return engine_init(*memory, limits);
+	return engine_init(*memory, limits, ++seed);
 }
 
 static bool

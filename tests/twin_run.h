@@ -53,7 +53,10 @@ void run_free(struct run *);
 bool run_step(struct run *, uint64_t step);
 /* Ends the open batch, so that `batches` has everything, and compares all cells, positions and the quarantine. */
 bool run_settle_down(struct run *);
-/* A fresh engine of the same limits; its memory in *memory. */
+/*
+ * A fresh engine of the same limits; its memory in *memory. Each has a seed of its own for its indexes: whoever compares two of them sees
+ * that nothing else depends on it.
+ */
 struct engine *run_engine(const struct engine_limits *, void **memory);
 /* Goes on with another engine that ought to be the same; the old one is freed. */
 void run_adopt(struct run *, struct engine *, void *memory);

@@ -46,7 +46,7 @@ engine_make(void)
 	steps.bytes = malloc(steps.size);
 	ensure(n > 0 && memory && steps.bytes);
 	memset(memory, 0, n);
-	service.engine = engine_init(memory, &limits);
+	service.engine = engine_init(memory, &limits, 1);
 	service.durable = durable;
 	service.room = has_room;
 	options.value[OPTION_HISTORY_MAX] = limits.history_max;

@@ -21,11 +21,25 @@ struct checkpoint {
 	struct checkpoint_status status;
 };
 
+/*
+ * Position of the copy that is there; 0: none that counts. A damaged one is as good as none: the next one replaces it, and until then
+ * nothing is trimmed. So is one of another history: this image has not come so far, so it never was a copy of it.
+ */
+static uint64_t
+copy_found(const char *copy_dir, const struct image *image)
+{
+	struct image_findings copy = { 0 };
+	struct image_meta meta;
+	struct why ignored;
+	if (copy_dir == NULL || image_inspect(copy_dir, &copy, &ignored) < 0)
+		return 0;
+	image_meta(image, &meta);
+	return copy.meta.seq <= meta.seq && copy.meta.epoch <= meta.epoch ? copy.meta.seq : 0;
+}
+
 struct checkpoint *
 checkpoint_open(struct log *log, struct image *image, const struct checkpoint_options *options, struct why *why)
 {
-	struct image_findings copy = { 0 };
-	struct why ignored;
 	struct checkpoint *c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		strcpy(why->text, "no memory for the checkpointer");
@@ -35,9 +49,7 @@ checkpoint_open(struct log *log, struct image *image, const struct checkpoint_op
 	c->image = image;
 	c->options = *options;
 	c->retry_commit_ms = INT64_MIN;
-	/* A damaged copy is as good as none: the next one replaces it, and until then nothing is trimmed. */
-	if (options->copy_dir != NULL && image_inspect(options->copy_dir, &copy, &ignored) == 0)
-		c->status.copied_seq = copy.meta.seq;
+	c->status.copied_seq = copy_found(options->copy_dir, image);
 	return c;
 }
 
@@ -201,14 +213,16 @@ checkpoint_step(struct checkpoint *c, uint64_t durable_seq, int64_t now_ms, stru
 int
 checkpoint_finish(struct checkpoint *c, uint64_t durable_seq, struct why *why)
 {
-	uint64_t before;
+	uint64_t before, committed;
 	int more;
 	do {
 		before = image_collected_seq(c->image);
+		committed = committed_seq(c);
 		more = collect(c, durable_seq, 0, why);
 		if (more < 0 || (more == 0 && c->waiting && commit(c, 0, why) < 0))
 			return -1;
-	} while (image_collected_seq(c->image) > before);
+		/* After a commit, too: it may be that nothing was collected only because all places were taken. */
+	} while (image_collected_seq(c->image) > before || (before < durable_seq && committed_seq(c) > committed));
 	if (before < durable_seq) {
 		snprintf(why->text, sizeof(why->text), "the journal ends at position %llu, but %llu was durable",
 		    (unsigned long long)before, (unsigned long long)durable_seq);

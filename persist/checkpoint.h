@@ -4,7 +4,8 @@
  * and its clock belong to the host.
  *
  * K1 Nothing beyond the durable position it is told is ever read (I3).
- * K2 The journal is trimmed only behind a durable commit of the image, and, when copies are on, behind the last checked copy.
+ * K2 The journal is trimmed only behind a durable commit of the image, and, when copies are on, behind the last checked copy of it: one
+ *    that an earlier history left in the folder counts for nothing.
  * K3 What waits in memory is bounded by the options and one batch: while a commit fails nothing more is collected.
  * K4 What was durable at the first step is committed as soon as it is collected: a server that dies again and again still gets
  *    its journal trimmed, and no recovery replays what an earlier one did.

@@ -7,6 +7,9 @@
 
 #include "persist/checkpoint.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #define MIB     (UINT64_C(1) << 20)
 #define BATCHES 100
 
@@ -189,6 +192,66 @@ with_copies_the_log_is_kept_behind_the_last_checked_copy(void)
 	bench_close(&b);
 }
 
+/* The same checkpointer's log and image, with copies in another folder. */
+static void
+copies_into(struct bench *b, const char *copy)
+{
+	static struct checkpoint_options hourly = { .records_max = 300, .bytes_max = 64 * MIB, .age_ms_max = 0, .copy_ms = 3600000 };
+	hourly.copy_dir = copy;
+	checkpoint_close(b->checkpoint);
+	b->checkpoint = checkpoint_open(b->log, b->image, &hourly, &b->why);
+	ensure(b->checkpoint != NULL);
+}
+
+/* Another leader claims the log and appends a batch. */
+static void
+next_epoch(struct bench *b)
+{
+	struct log_tail tail;
+	struct log *log = sim_log_open(b->store);
+	ensure(log->calls->claim(log, &tail, &b->why) == 0);
+	struct log_batch batch = *draw_batch(&b->seed, b->last_seq, &shape);
+	batch.epoch = tail.epoch;
+	ensure(log->calls->append(log, &batch, &b->why) == LOG_DURABLE);
+	b->last_seq += batch.steps;
+	b->log->calls->close(b->log);
+	b->log = log;
+}
+
+/* The folder was begun anew, or an old one was put back, and what --image-copy names was left as it was. */
+static void
+a_copy_of_another_history_counts_for_nothing(void)
+{
+	struct bench old, anew;
+	struct image_findings found;
+	bench_open(&old, &unhurried, 64 * MIB, false);
+	next_epoch(&old);
+	copies_into(&old, old.copy);
+	check(checkpoint_step(old.checkpoint, old.last_seq, 0, &old.why) >= 0);
+	check_equal(checkpoint_finish(old.checkpoint, old.last_seq, &old.why), 0);
+	check_equal(image_copy(old.image, old.copy, &found, &old.why), 0);
+	check(found.meta.seq == old.last_seq && found.meta.epoch == 2);
+	bench_open(&anew, &unhurried, 64 * MIB, false);
+	copies_into(&anew, old.copy);
+	check_equal(status_of(&anew).copied_seq, 0); /* further than this image */
+	check(checkpoint_step(anew.checkpoint, anew.last_seq, 0, &anew.why) >= 0);
+	check_equal(status_of(&anew).copies, 1);
+	check_equal(status_of(&anew).copied_seq, status_of(&anew).committed_seq);
+	check_equal(image_inspect(old.copy, &found, &anew.why), 0);
+	check_equal(found.meta.seq, status_of(&anew).committed_seq);
+	check_equal(image_copy(old.image, old.copy, &found, &old.why), 0);
+	for (struct log_batch batch; anew.last_seq <= old.last_seq; anew.last_seq += batch.steps) {
+		batch = *draw_batch(&anew.seed, anew.last_seq, &shape);
+		batch.epoch = 1;
+		ensure(anew.log->calls->append(anew.log, &batch, &anew.why) == LOG_DURABLE);
+	}
+	check_equal(checkpoint_finish(anew.checkpoint, anew.last_seq, &anew.why), 0);
+	copies_into(&anew, old.copy);
+	check_equal(status_of(&anew).copied_seq, 0); /* of a later epoch */
+	bench_close(&anew);
+	bench_close(&old);
+}
+
 static void
 finish_folds_everything(void)
 {
@@ -203,13 +266,44 @@ finish_folds_everything(void)
 	bench_close(&b);
 }
 
+/* Of every file that is written; RLIM_INFINITY: no bound. */
+static void
+room_set(rlim_t bytes)
+{
+	struct rlimit room;
+	ensure(getrlimit(RLIMIT_FSIZE, &room) == 0);
+	room.rlim_cur = bytes < room.rlim_max ? bytes : room.rlim_max;
+	ensure(setrlimit(RLIMIT_FSIZE, &room) == 0);
+}
+
+static void
+what_a_failed_commit_kept_full_is_finished_when_there_is_room_again(void)
+{
+	struct bench b;
+	struct checkpoint_options few = { .records_max = 600, .bytes_max = 64 * MIB, .age_ms_max = 0 };
+	bench_open(&b, &few, 64 * MIB, false);
+	signal(SIGXFSZ, SIG_IGN);
+	room_set(32 << 10);
+	int failed = checkpoint_step(b.checkpoint, b.last_seq, 0, &b.why);
+	room_set(RLIM_INFINITY);
+	check_equal(failed, -1);
+	check(status_of(&b).records_waiting >= few.records_max && status_of(&b).collected_seq < b.last_seq);
+	check_equal(status_of(&b).commits, 0);
+	check_equal(checkpoint_finish(b.checkpoint, b.last_seq, &b.why), 0);
+	check_equal(status_of(&b).committed_seq, b.last_seq);
+	check(fold_twin_is(&b.twin, b.image));
+	bench_close(&b);
+}
+
 static const struct check tests[] = {
+	CHECK(what_a_failed_commit_kept_full_is_finished_when_there_is_room_again),
 	CHECK(nothing_beyond_the_durable_position_is_read),
 	CHECK(a_commit_is_due_by_records_by_bytes_or_by_age),
 	CHECK(what_was_there_at_the_start_is_committed_at_once),
 	CHECK(steps_end_with_everything_committed_and_the_log_trimmed_behind_it),
 	CHECK(while_commits_fail_the_log_is_kept_and_memory_stays_bounded),
 	CHECK(with_copies_the_log_is_kept_behind_the_last_checked_copy),
+	CHECK(a_copy_of_another_history_counts_for_nothing),
 	CHECK(finish_folds_everything),
 };
 

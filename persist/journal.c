@@ -89,7 +89,7 @@ roll(struct journal *j, struct why *why)
 	char name[JOURNAL_NAME_BYTES];
 
 	pthread_mutex_lock(&j->list);
-	bool full = j->segments_n == JOURNAL_SEGMENTS_MAX;
+	bool full = j->segments_n >= JOURNAL_SEGMENTS_MAX;
 	pthread_mutex_unlock(&j->list);
 	if (full)
 		return why_say(why, "the journal has %d segments, which is its limit", JOURNAL_SEGMENTS_MAX);
@@ -284,7 +284,8 @@ journal_open(struct disk *disk, const struct journal_options *options, struct wh
 	if (!(j = calloc(1, sizeof *j)))
 		goto no_journal;
 	*j = (struct journal){ .log.calls = &journal_calls, .disk = disk, .options = *options, .file = -1, .next_generation = 1 };
-	if (!(j->segments = malloc(JOURNAL_SEGMENTS_MAX * sizeof *j->segments))) /* 3 MiB, touched as used */
+	/* 3 MiB, touched as used. One more: the oldest that trim takes off may come back when its place was taken (journal_segments.c). */
+	if (!(j->segments = malloc((JOURNAL_SEGMENTS_MAX + 1) * sizeof *j->segments)))
 		goto no_segments;
 	if (posix_memalign((void **)&j->buffer, JOURNAL_BLOCK_BYTES, batch_disk_bytes(journal_payload_max(options))))
 		goto no_buffer;

@@ -77,11 +77,12 @@ step_number(const struct engine *e, struct ahead *a)
 }
 
 static void
-fetch_cell(const struct engine *e, uint32_t n)
+fetch_cell(const struct engine *e, const struct ahead *a)
 {
-	const uint8_t *cell = (const uint8_t *)&e->cells.at[n];
+	const struct cell *cell = &e->cells.at[a->cell];
 	fetch(cell);
-	fetch(cell + 64);
+	if (a->id.n || a->event) /* a read of ATS ends with the hot line */
+		fetch((const void *)&cell->promised);
 }
 
 static void
@@ -92,7 +93,7 @@ step_cell(const struct engine *e, struct ahead *a)
 	else if (!a->has_cell && a->slot != AHEAD_NOTHING)
 		a->cell = e->reservations.lines[a->slot].is.cell;
 	if (a->cell != AHEAD_NOTHING)
-		fetch_cell(e, a->cell);
+		fetch_cell(e, a);
 }
 
 /* The deltas that a new one is hung before (history.c). */

@@ -42,8 +42,9 @@ walks_to_names(const struct engine *e, const struct asked_line *cells, uint32_t 
 			fetch(names_at(skus, walks[i].found));
 }
 
+/* cold: with the second line of each cell. */
 static void
-walks_to_cells(const struct engine *e, const struct asked_line *cells, uint32_t n, struct walk *walks)
+walks_to_cells(const struct engine *e, const struct asked_line *cells, uint32_t n, struct walk *walks, bool cold)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct walk *w = &walks[i];
@@ -59,7 +60,8 @@ walks_to_cells(const struct engine *e, const struct asked_line *cells, uint32_t 
 		if (w->found == AHEAD_NOTHING)
 			continue;
 		fetch(&e->cells.at[w->found]);
-		fetch((const uint8_t *)&e->cells.at[w->found] + 64);
+		if (cold)
+			fetch((const void *)&e->cells.at[w->found].promised);
 	}
 }
 
@@ -69,7 +71,7 @@ view_ahead(const struct engine *e, const struct asked_line *cells, uint32_t n)
 	struct walk walks[VIEW_MANY];
 	ensure(n <= VIEW_MANY);
 	walks_to_names(e, cells, n, walks);
-	walks_to_cells(e, cells, n, walks);
+	walks_to_cells(e, cells, n, walks, true);
 }
 
 void
@@ -78,7 +80,7 @@ view_ats_many(const struct engine *e, const struct asked_line *cells, uint32_t n
 	struct walk walks[VIEW_MANY];
 	ensure(n <= VIEW_MANY);
 	walks_to_names(e, cells, n, walks);
-	walks_to_cells(e, cells, n, walks);
+	walks_to_cells(e, cells, n, walks, false);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct walk *w = &walks[i];
 		uint64_t seq;

@@ -2,35 +2,30 @@
  * post_link.c: the two ways behind one face, each a row of functions.
  */
 #include "cmd/post_link.h"
+#include "holdfast/async.h"
 #include "net/client.h"
 #include "net/clock.h"
 #include "net/codec_write.h"
 #include "net/gate_post.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define RECONNECT_PAUSE_MS 100
+#define NO_DEADLINE_MS (INT64_C(1) << 40) /* a message waits as long as the rows' sender does */
 
 struct post_link {
 	const struct way *way;
 	struct gate_post *gate;
 	struct client_zone *zone; /* answers of the gate as trees */
-	struct hf *hf;
-	char host[256];
-	uint16_t port;
-	int timeout_ms;
-	uint64_t sent, resent; /* messages */
-	struct {
-		const struct post_message *message; /* NULL: nothing in flight */
-		uint64_t order; /* resent in the order sent */
-		uint32_t number; /* of the request */
-	} slot[POST_SLOTS];
+	struct hf *hf; /* lasts: comes back by itself, and sends again what was not answered, in order (the window of a source allows no other, D28) */
+	int64_t lost_ms; /* since when nothing was answered after a loss; 0: no loss */
+	char lost[256]; /* why */
+	uint64_t resent; /* messages by RPC */
 };
 
 struct way {
-	int (*send)(struct post_link *, int slot, struct why *);
+	int (*send)(struct post_link *, int slot, const struct post_message *, struct why *);
 	int (*receive)(struct post_link *, int timeout_ms, struct post_answer *, struct why *);
 };
 
@@ -83,9 +78,8 @@ post_message_seal(struct post_message *m)
 /* ---- through the gate ---- */
 
 static int
-gate_send(struct post_link *l, int slot, struct why *why)
+gate_send(struct post_link *l, int slot, const struct post_message *m, struct why *why)
 {
-	const struct post_message *m = l->slot[slot].message;
 	int got = gate_post_send(l->gate, (uint64_t)slot, m->events.at, m->events.used, why);
 	if (got == 0)
 		snprintf(why->text, sizeof why->text, "the gate's window is smaller than expected");
@@ -132,114 +126,84 @@ post_link_gate(const char *host, uint16_t port, struct why *why)
 
 /* `post` with [[event, ...]]: the message itself is the inner array. */
 static int
-rpc_queue(struct post_link *l, int slot, struct why *why)
+rpc_send(struct post_link *l, int slot, const struct post_message *m, struct why *why)
 {
-	const struct post_message *m = l->slot[slot].message;
+	const struct hf_async_how how = { .context = (void *)(intptr_t)slot, .deadline_ms = NO_DEADLINE_MS, .repeat = HF_REPEAT_YES };
 	hf_begin(l->hf, "post");
 	hf_array(l->hf, 1);
 	hf_put_raw(l->hf, m->events.at, m->events.used);
-	l->slot[slot].number = hf_send(l->hf);
-	if (l->slot[slot].number)
-		return 0;
-	snprintf(why->text, sizeof why->text, "%s", hf_error(l->hf)->message);
-	return -1;
-}
-
-/* A connection that broke is found by the next receive, which mends it. */
-static int
-rpc_send(struct post_link *l, int slot, struct why *why)
-{
-	if (l->hf && rpc_queue(l, slot, why) == 0)
-		hf_flush(l->hf);
+	if (hf_async_send(l->hf, &how) == 0) {
+		snprintf(why->text, sizeof why->text, "%s", hf_error(l->hf)->message);
+		return -1;
+	}
+	hf_async_step(l->hf);
 	return 0;
 }
 
-/* A stranger on the port is known by its answer to hello, before anything is sent that could have happened. */
-static bool
-rpc_connect(struct post_link *l, struct why *why)
-{
-	struct hf_failure failure;
-	const struct hf_value *value;
-	hf_close(l->hf);
-	l->hf = hf_connect(l->host, l->port, l->timeout_ms, &failure);
-	if (l->hf && hf_hello(l->hf, &value) != HF_OK) {
-		snprintf(why->text, sizeof why->text, "%s", hf_error(l->hf)->message);
-		hf_close(l->hf);
-		l->hf = NULL;
-	} else if (!l->hf) {
-		snprintf(why->text, sizeof why->text, "%s", failure.message);
-	}
-	return l->hf != NULL;
-}
-
-/* Everything in flight goes out again, in the order of the first time: the window of a source allows no other (D28). */
 static int
-rpc_resend(struct post_link *l, struct why *why)
+rpc_answer(struct post_link *l, const struct hf_event *e, struct post_answer *answer, struct why *why)
 {
-	for (uint64_t done = 0;;) {
-		int next = -1;
-		for (int i = 0; i < POST_SLOTS; i++)
-			if (l->slot[i].message && l->slot[i].order > done && (next < 0 || l->slot[i].order < l->slot[next].order))
-				next = i;
-		if (next < 0)
-			return 0;
-		if (rpc_queue(l, next, why) < 0)
-			return -1;
-		done = l->slot[next].order;
-		l->resent++;
-	}
-}
-
-static int
-rpc_mend(struct post_link *l, struct why *why)
-{
-	int64_t until_ms = clock_steady_ms() + POST_RECONNECT_MS;
-	while (!rpc_connect(l, why)) {
-		if (clock_steady_ms() >= until_ms)
-			return -1;
-		poll(NULL, 0, RECONNECT_PAUSE_MS);
-	}
-	return rpc_resend(l, why);
-}
-
-static int
-rpc_receive(struct post_link *l, int timeout_ms, struct post_answer *answer, struct why *why)
-{
-	const struct hf_value *v = NULL;
-	uint32_t number = 0;
-	enum hf_outcome got = l->hf ? hf_receive(l->hf, &number, &v) : HF_UNKNOWN;
-	if (number == 0)
-		return rpc_mend(l, why);
-	answer->slot = -1;
-	for (int i = 0; i < POST_SLOTS; i++)
-		if (l->slot[i].message && l->slot[i].number == number)
-			answer->slot = i;
-	if (answer->slot < 0)
-		return 0;
-	answer->queued = false;
-	answer->refusal = got == HF_OK ? NULL : hf_error(l->hf);
-	answer->outcomes = got == HF_OK && v->type == HF_ARRAY && v->array.n == 2 ? &v->array.items[1] : NULL;
+	const struct hf_value *v = e->outcome == HF_OK ? e->value : NULL;
+	l->lost_ms = 0;
+	l->resent += e->sent_n - 1;
+	*answer = (struct post_answer){ .slot = (int)(intptr_t)e->context, .refusal = v ? NULL : e->failure };
+	if (v && v->type == HF_ARRAY && v->array.n == 2)
+		answer->outcomes = &v->array.items[1];
 	if (answer->refusal || (answer->outcomes && answer->outcomes->type == HF_ARRAY))
 		return 1;
 	snprintf(why->text, sizeof why->text, "the server answered something that is no list of outcomes");
 	return -1;
 }
 
+static int
+rpc_receive(struct post_link *l, int timeout_ms, struct post_answer *answer, struct why *why)
+{
+	struct hf_event e;
+	hf_async_wait(l->hf, timeout_ms);
+	while (hf_async_next(l->hf, &e)) {
+		if (e.kind == HF_ANSWER)
+			return rpc_answer(l, &e, answer, why);
+		if (e.kind == HF_DISCONNECTED && !l->lost_ms) {
+			l->lost_ms = clock_steady_ms();
+			snprintf(l->lost, sizeof l->lost, "%s", e.failure->message);
+		}
+	}
+	if (!l->lost_ms || clock_steady_ms() - l->lost_ms < POST_RECONNECT_MS)
+		return 0;
+	snprintf(why->text, sizeof why->text, "%s, and answered nothing for %d s since", l->lost, POST_RECONNECT_MS / 1000);
+	return -1;
+}
+
 static const struct way by_rpc = { rpc_send, rpc_receive };
+
+/* A stranger on the port is known by its answer to hello, before anything is sent that could have happened. */
+static bool
+rpc_greet(const char *host, uint16_t port, int timeout_ms, struct why *why)
+{
+	struct hf_failure failure;
+	const struct hf_value *value;
+	struct hf *hf = hf_connect(host, port, timeout_ms, &failure);
+	bool good = hf && hf_hello(hf, &value) == HF_OK;
+	if (!good)
+		snprintf(why->text, sizeof why->text, "%s", hf ? hf_error(hf)->message : failure.message);
+	hf_close(hf);
+	return good;
+}
 
 struct post_link *
 post_link_rpc(const char *host, uint16_t port, int timeout_ms, struct why *why)
 {
-	struct post_link *l = calloc(1, sizeof *l);
-	snprintf(why->text, sizeof why->text, "out of memory");
-	if (l) {
+	const struct hf_async_options options = { .window_n = POST_SLOTS, .connect_ms = timeout_ms, .silence_ms = timeout_ms,
+		.back_off_ms_max = RECONNECT_PAUSE_MS };
+	struct hf_failure failure = { .message = "out of memory" };
+	struct post_link *l = NULL;
+	if (!rpc_greet(host, port, timeout_ms, why))
+		return NULL;
+	if ((l = calloc(1, sizeof *l)) != NULL && (l->hf = hf_async_open(host, port, &options, &failure)) != NULL) {
 		l->way = &by_rpc;
-		l->port = port;
-		l->timeout_ms = timeout_ms;
-		snprintf(l->host, sizeof l->host, "%s", host);
-		if (rpc_connect(l, why))
-			return l;
+		return l;
 	}
+	snprintf(why->text, sizeof why->text, "%s", failure.message);
 	post_link_close(l);
 	return NULL;
 }
@@ -260,18 +224,13 @@ post_link_close(struct post_link *l)
 int
 post_link_send(struct post_link *l, int slot, const struct post_message *m, struct why *why)
 {
-	l->slot[slot].message = m;
-	l->slot[slot].order = ++l->sent;
-	return l->way->send(l, slot, why);
+	return l->way->send(l, slot, m, why);
 }
 
 int
 post_link_receive(struct post_link *l, int timeout_ms, struct post_answer *answer, struct why *why)
 {
-	int got = l->way->receive(l, timeout_ms, answer, why);
-	if (got == 1)
-		l->slot[answer->slot].message = NULL;
-	return got;
+	return l->way->receive(l, timeout_ms, answer, why);
 }
 
 uint64_t

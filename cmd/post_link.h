@@ -11,7 +11,7 @@
 #include "net/buffer.h"
 
 #define POST_SLOTS 32 /* messages in flight; a gate takes 64 of one sender */
-#define POST_RECONNECT_MS 60000 /* by RPC: how long a lost server is waited for */
+#define POST_RECONNECT_MS 60000 /* by RPC: how long a lost server is waited for, until it answers */
 
 struct post_row {
 	uint64_t number; /* of the row in the file, from 1 */
@@ -60,7 +60,7 @@ void post_link_close(struct post_link *);
 int post_link_send(struct post_link *, int slot, const struct post_message *, struct why *);
 /* 1: *answer; 0: none within about timeout_ms; -1: *why: what is in flight has an unknown end. */
 int post_link_receive(struct post_link *, int timeout_ms, struct post_answer *, struct why *);
-/* Messages sent again so far. */
+/* Messages sent again so far; by RPC of those that were answered. */
 uint64_t post_link_resent(const struct post_link *);
 
 #endif

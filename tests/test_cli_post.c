@@ -241,6 +241,30 @@ a_server_that_went_away_gets_what_it_did_not_answer_again(void)
 	check(cli_json("resent") > 0);
 }
 
+/* O11, whatever the line is doing: waiting for an answer as long as --timeout says, or for a server that went away. */
+static void
+ctrl_c_ends_a_post_whose_server_is_silent_or_away(void)
+{
+	struct fake_server fake;
+	write_many("many.csv", 5000);
+	for (int away = 0; away <= 1; away++) {
+		check(fake_start(&fake));
+		fake_hold(&fake, true);
+		pid_t post = cli_start("--server 127.0.0.1:%u --timeout 1h post many.csv --rpc --batch 50 --json", fake.port);
+		bool came = fake_wait_events(&fake, 50);
+		fake_away(&fake, away);
+		if (away)
+			fake_break(&fake);
+		kill(post, SIGINT);
+		int code = cli_wait(post);
+		fake_stop(&fake);
+		check(came);
+		check_equal(code, 130);
+		check_equal(cli_json("interrupted"), 1);
+		check(cli_json("not_answered") >= 50);
+	}
+}
+
 /* The server is away: what the spool takes is counted as queued, what it cannot take is rejected with its reason. */
 static void
 a_spool_takes_rows_and_the_gate_says_how_many_wait(void)
@@ -311,6 +335,7 @@ static const struct check tests[] = {
 	CHECK(json_lines_come_through_a_pipe),
 	CHECK(a_refusal_for_the_moment_is_asked_again),
 	CHECK(a_server_that_went_away_gets_what_it_did_not_answer_again),
+	CHECK(ctrl_c_ends_a_post_whose_server_is_silent_or_away),
 	CHECK(a_spool_takes_rows_and_the_gate_says_how_many_wait),
 	CHECK(a_full_spool_is_waited_for_and_the_rest_is_kept_for_another_time),
 };

@@ -9,8 +9,15 @@ static const enum cause_kind causes[] = {
 
 /* ---- what can be wrong with any kind ---- */
 
+/* Its id is kept with the cell: text. */
+static bool
+counts_by_id(const struct arrival *a)
+{
+	return a->c->kind == EVENT_COUNT && a->c->n == 0;
+}
+
 static const char *
-named_table_full(const struct engine *e, const struct arrival *a, const struct cell_change *cell)
+named_table_full(struct engine *e, const struct arrival *a, const struct cell_change *cell)
 {
 	const struct names *skus = &e->names[NAMES_SKU], *locations = &e->names[NAMES_LOCATION];
 	if (a->sku == NAME_NONE && names_count(skus) == skus->max)
@@ -19,8 +26,7 @@ named_table_full(const struct engine *e, const struct arrival *a, const struct c
 		return "locations";
 	if (cell->fresh && cells_count(&e->cells) == e->cells.max)
 		return "cells";
-	bool by_id = a->c->kind == EVENT_COUNT && a->c->n == 0;
-	return !by_id || blobs_room(&e->blobs, blobs_needed(1 + NAME_BYTES_MAX)) ? NULL : "blobs";
+	return counts_by_id(a) ? room_find(e, &(struct room_need){ .blocks = blobs_needed(1 + NAME_BYTES_MAX) }) : NULL;
 }
 
 static bool
@@ -232,6 +238,8 @@ static void
 emit_effect(struct engine *e, struct arrival *a, struct effect *effect)
 {
 	step_begin(e, causes[a->c->kind], a->c->ref, a->c->reason);
+	if (counts_by_id(a))
+		room_emit(e);
 	if (a->source == NAME_NONE)
 		a->source = emit_name(e, NAMES_SOURCE, a->c->source);
 	if (a->sku == NAME_NONE)
@@ -275,8 +283,8 @@ judge(struct engine *e, struct arrival *a, struct effect *effect)
 	if (as_expected(a, cell))
 		kinds[a->c->kind](e, a, cell, effect);
 	a->source = source;
-	const char *full = named_table_full(e, a, cell);
-	if (a->result->status == STATUS_OK && full != NULL)
+	const char *full = a->result->status == STATUS_OK ? named_table_full(e, a, cell) : NULL;
+	if (full)
 		arrival_reject_which(a, STATUS_CAPACITY, full, "a table of the server is full");
 	return a->result->status == STATUS_OK ? cell : NULL;
 }

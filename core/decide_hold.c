@@ -78,12 +78,9 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 		result->shorts_n = 1;
 		return;
 	}
-	if (!reservations_extra_room(&e->reservations, h->slot, h->r.terms.lines_n)) {
-		refuse_which(result, STATUS_CAPACITY, "extra_lines", "a table of the server is full");
-		return;
-	}
-	if (!changes_room(e)) {
-		refuse_which(result, STATUS_CAPACITY, "cells", "a table of the server is full");
+	const char *full = changes_room(e) ? room_find(e, &(struct room_need){ .lines = 1 }) : "cells";
+	if (full) {
+		refuse_which(result, STATUS_CAPACITY, full, "a table of the server is full");
 		return;
 	}
 	struct cell_change *source = change_of(e, from->cell);
@@ -96,6 +93,7 @@ move_units(struct engine *e, struct hand *h, uint32_t index, uint32_t location, 
 	from->held = from->committed = 0;
 	h->r.terms.lines_n++;
 	step_begin(e, CAUSE_MOVE, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 });
+	room_emit(e);
 	changes_emit(e);
 	emit_reservation(e, &h->r);
 	step_end(e);

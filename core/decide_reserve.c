@@ -232,29 +232,19 @@ lines_grant(struct engine *e, const struct reserve_command *c, struct result *re
 	return false;
 }
 
-static bool
-blocks_room(const struct engine *e, uint32_t slot, uint32_t blocks)
-{
-	uint32_t back = reservations_blobs_back(&e->reservations, slot);
-	return blobs_room(&e->blobs, blocks > back ? blocks - back : 0);
-}
-
 /* Every table that the grant needs a place in. */
 static bool
-room(struct engine *e, const struct reserve_command *c, uint32_t slot, size_t extra_n, struct result *result)
+room(struct engine *e, const struct reserve_command *c, size_t extra_n, struct result *result)
 {
 	const struct names *channels = &e->names[NAMES_CHANNEL];
 	const char *full = NULL;
-	if (slot == SLOT_NONE)
-		full = "reservations";
-	else if (!reservations_extra_room(&e->reservations, slot, c->lines_n - 1))
-		full = "extra_lines";
-	else if ((extra_n || c->id.n > ID_INLINE) && !blocks_room(e, slot, blobs_needed(extra_n) + (c->id.n > ID_INLINE ? blobs_needed(c->id.n) : 0)))
-		full = "blobs";
-	else if (!changes_room(e))
+	if (!changes_room(e))
 		full = "cells";
 	else if (c->channel.n && names_find(channels, c->channel) == NAME_NONE && names_count(channels) == channels->max)
 		full = "channels";
+	else
+		full = room_find(e, &(struct room_need){ .newcomer = true, .lines = c->lines_n - 1,
+			.blocks = blobs_needed(extra_n) + (c->id.n > ID_INLINE ? blobs_needed(c->id.n) : 0) });
 	if (full)
 		refuse_which(result, STATUS_CAPACITY, full, "a table of the server is full");
 	return full == NULL;
@@ -274,14 +264,14 @@ grant(struct engine *e, const struct reserve_command *c, const struct asked *ask
     struct result *result)
 {
 	struct scratch *s = e->scratch;
-	uint32_t slot = reservations_next_slot(&e->reservations); /* before the old one is finished: what room() looked at */
 	step_begin(e, CAUSE_RESERVE, c->ref, (struct bytes){ NULL, 0 });
+	room_emit(e);
 	uint16_t channel = channel_id(e, c->channel);
 	changes_emit(e);
 	if (old_slot != SLOT_NONE)
 		emit_reservation(e, old);
 	struct reservation_record r = {
-		.slot = slot, .id = c->id.at, .lines = s->lines, .extra = asked->extra.at, .id_hash = asked->id_hash,
+		.slot = s->room.slot, .id = c->id.at, .lines = s->lines, .extra = asked->extra.at, .id_hash = asked->id_hash,
 		.terms = {
 			.created_at = e->now, .first_seq = e->seq, .digest = asked->digest, .ttl_ms = (uint32_t)asked->ttl, .life_ms = (uint32_t)asked->ttl,
 			.lines_n = (uint16_t)c->lines_n, .extra_n = (uint16_t)asked->extra.n, .channel = channel,
@@ -333,6 +323,6 @@ decide_reserve(struct engine *e, const struct reserve_command *c, struct result 
 		replaced_release(e, &old);
 	if (c->owner.n)
 		asked.extra = (struct bytes){ s->extra, (uint32_t)(refs_put_owner(s->extra, c->owner) - s->extra) };
-	if (lines_grant(e, c, result) && room(e, c, reservations_next_slot(&e->reservations), asked.extra.n, result))
+	if (lines_grant(e, c, result) && room(e, c, asked.extra.n, result))
 		grant(e, c, &asked, old_slot, &old, result);
 }

@@ -246,11 +246,13 @@ decide_settle(struct engine *e, enum cause_kind cause, const struct settle_comma
 		return;
 	}
 	uint32_t back = blobs_needed(e->reservations.at[h.slot].terms.extra_n), blocks = blobs_needed(h.r.terms.extra_n);
-	if (!blobs_room(&e->blobs, blocks > back ? blocks - back : 0)) {
-		refuse_which(result, STATUS_CAPACITY, "blobs", "a table of the server is full");
+	const char *full = room_find(e, &(struct room_need){ .blocks = blocks > back ? blocks - back : 0 });
+	if (full) {
+		refuse_which(result, STATUS_CAPACITY, full, "a table of the server is full");
 		return;
 	}
 	step_begin(e, cause, c->ref, (struct bytes){ NULL, 0 });
+	room_emit(e);
 	changes_emit(e);
 	for (int i = 0; i < deltas; i++)
 		emit_delta(e, &s->deltas[i]);

@@ -131,7 +131,7 @@ reservation_misfit(struct engine *e, const struct reservation_record *r)
 	if (v->unindexed && v->at[r->slot].terms.id_n)
 		return "a reservation entry that comes twice";
 	const struct reservation_terms *old = &v->at[r->slot].terms;
-	bool same = old->id_n && bytes_equal(reservation_id(v, r->slot, e->scratch->id), record_id(r));
+	bool same = reservation_is_of(v, r);
 	uint32_t back = blobs_needed(old->extra_n) + (same || old->id_n <= ID_INLINE ? 0 : blobs_needed(old->id_n));
 	uint32_t wanted = blobs_needed(r->terms.extra_n) + (same || r->terms.id_n <= ID_INLINE ? 0 : blobs_needed(r->terms.id_n));
 	if (!blobs_room(&e->blobs, wanted > back ? wanted - back : 0))
@@ -149,6 +149,8 @@ reservation_misfit(struct engine *e, const struct reservation_record *r)
 		}
 		open += r->lines[i].held + r->lines[i].committed > 0;
 	}
+	if (reservation_is_blank(&r->terms) && (open || r->terms.lines_n > 1 || r->terms.extra_n))
+		return "a blank reservation entry with something on it";
 	if (same && (r->terms.lines_n < old->lines_n || (old->flags & RESERVATION_FINISHED && open)))
 		return "a reservation entry that goes back";
 	return NULL;

@@ -139,7 +139,7 @@ engine_usage(const struct engine *e, struct engine_usage *u)
 	*u = (struct engine_usage){
 		.cells = cells_count(&e->cells), .skus = names_count(&e->names[NAMES_SKU]),
 		.locations = names_count(&e->names[NAMES_LOCATION]), .groups = e->groups.live_n, .sources = names_count(&e->names[NAMES_SOURCE]),
-		.channels = names_count(&e->names[NAMES_CHANNEL]), .reservations_open = v->open, .reservations_kept = v->high,
+		.channels = names_count(&e->names[NAMES_CHANNEL]), .reservations_open = v->open, .reservations_kept = v->high - v->finished[FINISHED_BLANK].n,
 		.extra_lines = v->extra_used, .blobs = e->blobs.used,
 		.history = e->history.next < e->history.ring ? e->history.next : e->history.ring,
 		.free_ids = e->free_ids.next < e->free_ids.ring ? e->free_ids.next : e->free_ids.ring, .quarantined = e->quarantine.kept,

@@ -28,34 +28,44 @@ reservations_find(const struct reservations *v, struct bytes id)
 	return reservations_look(v, index_hash(&v->index, id), id);
 }
 
-/* ---- the finished list, in the links of the timers ---- */
+/* ---- the finished lists, in the links of the timers ---- */
+
+static struct finished *
+finished_list(struct reservations *v, uint32_t slot)
+{
+	return &v->finished[reservation_gives(&v->at[slot].terms)];
+}
 
 static void
 finished_append(struct reservations *v, uint32_t slot)
 {
 	struct timer *links = &v->at[slot].timer;
+	struct finished *list = finished_list(v, slot);
 	links->next = 0;
-	links->prev = v->finished_tail;
-	if (v->finished_tail)
-		v->at[v->finished_tail - 1].timer.next = slot + 1;
+	links->prev = list->tail;
+	if (list->tail)
+		v->at[list->tail - 1].timer.next = slot + 1;
 	else
-		v->finished_head = slot + 1;
-	v->finished_tail = slot + 1;
+		list->head = slot + 1;
+	list->tail = slot + 1;
+	list->n++;
 }
 
 static void
 finished_remove(struct reservations *v, uint32_t slot)
 {
 	struct timer *links = &v->at[slot].timer;
+	struct finished *list = finished_list(v, slot);
 	if (links->prev)
 		v->at[links->prev - 1].timer.next = links->next;
 	else
-		v->finished_head = links->next;
+		list->head = links->next;
 	if (links->next)
 		v->at[links->next - 1].timer.prev = links->prev;
 	else
-		v->finished_tail = links->prev;
+		list->tail = links->prev;
 	links->next = links->prev = 0;
+	list->n--;
 }
 
 /* ---- open lines of a cell ---- */
@@ -184,15 +194,23 @@ reservation_state(const struct reservation_record *r)
 
 /* ---- evolve ---- */
 
-/* Forgets the finished reservation in a slot that is wanted again (V1). */
+static uint64_t
+slot_hash(const struct reservations *v, uint32_t slot)
+{
+	uint8_t scratch[NAME_BYTES_MAX];
+	return index_hash(&v->index, reservation_id(v, slot, scratch));
+}
+
+/* Forgets the finished reservation, or the blank, in a slot that is wanted again (V1). */
 static void
 forget(struct reservations *v, uint32_t slot)
 {
-	uint8_t scratch[NAME_BYTES_MAX];
 	struct reservation *r = &v->at[slot];
+	bool blank = reservation_is_blank(&r->terms);
 	ensure(r->terms.flags & RESERVATION_FINISHED);
 	finished_remove(v, slot);
-	index_remove(&v->index, index_hash(&v->index, reservation_id(v, slot, scratch)), slot);
+	if (!blank)
+		index_remove(&v->index, slot_hash(v, slot), slot);
 	if (r->terms.id_n > ID_INLINE)
 		blobs_free(v->blobs, r->id_blob);
 	blobs_free(v->blobs, r->extra);
@@ -204,7 +222,7 @@ forget(struct reservations *v, uint32_t slot)
 		v->extra_used--;
 		n = next;
 	}
-	if (r->terms.created_at > v->forgotten_created_at)
+	if (!blank && r->terms.created_at > v->forgotten_created_at)
 		v->forgotten_created_at = r->terms.created_at;
 	*r = (struct reservation){ .terms.id_n = 0 };
 }
@@ -220,7 +238,7 @@ adopt(struct reservations *v, struct reservation *r, const struct reservation_re
 		memory_copy(r->id, id.at, id.n);
 	else
 		r->id_blob = blobs_put(v->blobs, id.at, id.n);
-	if (!v->unindexed)
+	if (!v->unindexed && !reservation_is_blank(&record->terms))
 		index_put(&v->index, record->id_hash ? record->id_hash : index_hash(&v->index, id), slot);
 	if (slot >= v->high)
 		v->high = slot + 1;
@@ -236,22 +254,25 @@ extra_set(struct reservations *v, struct reservation *r, struct bytes extra)
 	r->extra = blobs_put(v->blobs, extra.at, extra.n);
 }
 
-static void
-finish(struct reservations *v, uint32_t slot)
+bool
+reservation_is_of(const struct reservations *v, const struct reservation_record *record)
 {
-	v->at[slot].terms.flags |= RESERVATION_FINISHED;
-	v->open--;
-	finished_append(v, slot);
+	uint8_t scratch[NAME_BYTES_MAX];
+	const struct reservation_terms *t = &v->at[record->slot].terms;
+	return t->id_n && reservation_is_blank(t) == reservation_is_blank(&record->terms) &&
+	    bytes_equal(reservation_id(v, record->slot, scratch), record_id(record));
 }
 
 void
 reservation_evolve(struct reservations *v, uint64_t seq, const struct reservation_record *record)
 {
-	uint8_t scratch[NAME_BYTES_MAX];
 	uint32_t slot = record->slot, open = 0, held = 0;
 	struct reservation *r = &v->at[slot];
-	if (r->terms.id_n && !bytes_equal(reservation_id(v, slot, scratch), record_id(record)))
+	if (r->terms.id_n && !reservation_is_of(v, record))
 		forget(v, slot);
+	bool finished = r->terms.flags & RESERVATION_FINISHED;
+	if (finished)
+		finished_remove(v, slot);
 	if (r->terms.id_n == 0)
 		adopt(v, r, record);
 	else if (r->terms.flags & RESERVATION_TIMED)
@@ -265,7 +286,6 @@ reservation_evolve(struct reservations *v, uint64_t seq, const struct reservatio
 		open |= to->held | to->committed;
 	}
 	extra_set(v, r, record_extra(record));
-	uint8_t finished = r->terms.flags & RESERVATION_FINISHED;
 	ensure(!(finished && open)); /* the end of a reservation is final */
 	r->seq = seq;
 	r->expires_at = terms_expire_at(&record->terms);
@@ -274,10 +294,11 @@ reservation_evolve(struct reservations *v, uint64_t seq, const struct reservatio
 		r->terms.flags |= RESERVATION_TIMED;
 		timers_put(v->timers, slot);
 	}
-	if (finished)
-		r->terms.flags |= RESERVATION_FINISHED;
-	else if (!open)
-		finish(v, slot);
+	if (open)
+		return;
+	r->terms.flags |= RESERVATION_FINISHED;
+	v->open -= !finished;
+	finished_append(v, slot);
 }
 
 /* ---- recovery ---- */
@@ -298,10 +319,10 @@ merge(struct reservations *v, uint32_t a, uint32_t b)
 }
 
 static void
-finished_sort(struct reservations *v)
+finished_sort(struct reservations *v, struct finished *list)
 {
 	uint32_t runs[33] = { 0 };
-	for (uint32_t slot = v->finished_head, next; slot; slot = next) {
+	for (uint32_t slot = list->head, next; slot; slot = next) {
 		next = v->at[slot - 1].timer.next;
 		v->at[slot - 1].timer.next = 0;
 		uint32_t run = slot, i = 0;
@@ -314,19 +335,12 @@ finished_sort(struct reservations *v)
 	uint32_t all = 0;
 	for (uint32_t i = 0; i < 33; i++)
 		all = all && runs[i] ? merge(v, runs[i], all) : all ? all : runs[i];
-	v->finished_head = all;
-	v->finished_tail = 0;
+	list->head = all;
+	list->tail = 0;
 	for (uint32_t slot = all; slot; slot = v->at[slot - 1].timer.next) {
-		v->at[slot - 1].timer.prev = v->finished_tail;
-		v->finished_tail = slot;
+		v->at[slot - 1].timer.prev = list->tail;
+		list->tail = slot;
 	}
-}
-
-static uint64_t
-slot_hash(const struct reservations *v, uint32_t slot)
-{
-	uint8_t scratch[NAME_BYTES_MAX];
-	return index_hash(&v->index, reservation_id(v, slot, scratch));
 }
 
 static void
@@ -335,7 +349,8 @@ index_all(struct reservations *v)
 	for (uint32_t slot = 0; v->unindexed && slot < v->high; slot++) {
 		if (slot + INDEX_AHEAD < v->high)
 			index_ahead(&v->index, slot_hash(v, slot + INDEX_AHEAD));
-		index_put(&v->index, slot_hash(v, slot), slot);
+		if (!reservation_is_blank(&v->at[slot].terms))
+			index_put(&v->index, slot_hash(v, slot), slot);
 	}
 	v->unindexed = false;
 }
@@ -344,7 +359,8 @@ void
 reservations_image_done(struct reservations *v)
 {
 	index_all(v);
-	finished_sort(v);
+	for (unsigned i = 0; i < FINISHED_LISTS; i++)
+		finished_sort(v, &v->finished[i]);
 }
 
 void

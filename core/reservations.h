@@ -1,12 +1,14 @@
 /*
- * reservations.h: reservations and their lines: a slab of dense slots, an index by id, the list of finished ones.
+ * reservations.h: reservations and their lines: a slab of dense slots, an index by id, lists of the finished ones.
  *
- * V1 Slots below `high` are used: open or finished. A new reservation takes slot `high`; when all are used, or the finished
- *    ones crowd a pool (7/8 of the extra lines or of the blobs are taken), the oldest finished one (D14). Nothing else
- *    ever frees a slot.
+ * V1 Slots below `high` are used: open, finished or blank. A slot is never freed, only overwritten: a finished reservation by a
+ *    new one, or by a blank when somebody needs its lines or its text and not its slot (room.h). A new reservation takes
+ *    a blank's slot, else slot `high`, else the oldest finished one's (D14).
  * V2 Line number `slot` is the first line of reservation `slot`; further lines come from the numbers behind reservations_max.
  * V3 A line is in its cell's list of open lines exactly while held + committed > 0.
- * V4 A reservation is in the timers exactly while a unit is held, in the finished list exactly while no unit is held or committed.
+ * V4 A reservation is in the timers exactly while a unit is held, in one of the finished lists exactly while no unit is held or
+ *    committed: in that of what it would give back. Each list is in order of position, the oldest first.
+ * V5 A blank is a record of a finished reservation of one line whose ttl_ms is 0, which no hold's is. It is in no index: nobody finds it.
  *
  * The engine's thread only. Changes come through reservation_evolve() alone.
  */
@@ -45,6 +47,17 @@ _Static_assert(sizeof(struct reservation) + sizeof(struct line) + 11 <= 192, "me
 #define RESERVATION_TIMED    64u
 #define RESERVATION_FINISHED 128u
 
+/* What a finished reservation gives back beside its slot; one bit each. Blanks are apart. */
+#define GIVES_LINES    1u
+#define GIVES_BLOBS    2u
+#define FINISHED_BLANK 4u
+#define FINISHED_LISTS 5
+
+struct finished {
+	uint32_t head, tail; /* slot + 1, oldest first */
+	uint32_t n;
+};
+
 struct reservations {
 	struct reservation *at;
 	struct line *lines;
@@ -52,7 +65,7 @@ struct reservations {
 	uint32_t max, extra_max;
 	uint32_t high; /* slots ever used */
 	uint32_t open;
-	uint32_t finished_head, finished_tail; /* slot + 1, oldest first */
+	struct finished finished[FINISHED_LISTS];
 	uint32_t extra_high, extra_free, extra_used; /* extra lines: ever used, free list (number + 1), in use */
 	int64_t forgotten_created_at; /* of the youngest forgotten; -1: none */
 	bool unindexed; /* recovery: the index is filled by reservations_image_done() */
@@ -80,20 +93,19 @@ reservations_look(const struct reservations *v, uint64_t hash, struct bytes id)
 	}
 }
 
-/* Without this what is remembered of finished carts would fill a pool before the slots, and no new cart could ever replace it. */
 static inline bool
-reservations_crowded(uint32_t used, uint32_t max)
+reservation_is_blank(const struct reservation_terms *t)
 {
-	return max > 0 && used >= max - max / 8;
+	return t->ttl_ms == 0;
 }
 
-/* The slot a new reservation would take; SLOT_NONE: all are open. Changes nothing. */
-static inline uint32_t
-reservations_next_slot(const struct reservations *v)
+/* Which list it is in when it is finished. */
+static inline unsigned
+reservation_gives(const struct reservation_terms *t)
 {
-	bool again = v->high == v->max || (v->finished_head &&
-	    (reservations_crowded(v->extra_used, v->extra_max) || reservations_crowded(v->blobs->used, v->blobs->max)));
-	return again ? v->finished_head - 1 : v->high; /* 0 - 1: SLOT_NONE */
+	if (reservation_is_blank(t))
+		return FINISHED_BLANK;
+	return (t->lines_n > 1 ? GIVES_LINES : 0) | (t->extra_n || t->id_n > ID_INLINE ? GIVES_BLOBS : 0);
 }
 
 /* Room for so many more extra lines, if `slot` is overwritten. */
@@ -104,11 +116,10 @@ reservations_extra_room(const struct reservations *v, uint32_t slot, uint32_t li
 	return v->extra_max - v->extra_used + back >= lines;
 }
 
-/* Blocks of text that overwriting `slot` gives back. */
+/* Blocks of text that its record takes. */
 static inline uint32_t
-reservations_blobs_back(const struct reservations *v, uint32_t slot)
+reservation_blobs(const struct reservation_terms *t)
 {
-	const struct reservation_terms *t = &v->at[slot].terms;
 	return blobs_needed(t->extra_n) + (t->id_n > ID_INLINE ? blobs_needed(t->id_n) : 0);
 }
 
@@ -119,9 +130,11 @@ const uint8_t *reservation_extra(const struct reservations *, uint32_t slot, uin
 /* D15, from a record. */
 enum reservation_state reservation_state(const struct reservation_record *);
 
+/* The record is the next one of what stands in its slot, not another reservation's that takes the slot over. */
+bool reservation_is_of(const struct reservations *, const struct reservation_record *);
 /* Applies a record. The caller checked the room; cannot fail. */
 void reservation_evolve(struct reservations *, uint64_t seq, const struct reservation_record *);
-/* After all image records: fills the index, brings the finished list into the order of their positions. */
+/* After all image records: fills the index, brings the finished lists into the order of their positions. */
 void reservations_image_done(struct reservations *);
 /* After recovery: starts the timers. */
 void reservations_load_done(struct reservations *);

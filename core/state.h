@@ -16,6 +16,7 @@
 #include "core/quarantine.h"
 #include "core/refs.h"
 #include "core/reservations.h"
+#include "core/room.h"
 #include "core/sources.h"
 #include "core/timers.h"
 #include "core/view.h"
@@ -68,6 +69,7 @@ struct scratch {
 	uint32_t moved[LINES_MAX];
 	struct changes changes;
 	struct delta_record deltas[LINES_MAX];
+	struct room room;
 	uint32_t members[GROUP_MEMBERS_MAX];
 	uint8_t id[NAME_BYTES_MAX], old_id[NAME_BYTES_MAX], member_id[NAME_BYTES_MAX];
 	uint8_t extra[2 * EXTRA_BYTES_MAX], old_extra[EXTRA_BYTES_MAX];

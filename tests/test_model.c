@@ -34,6 +34,7 @@ static struct draw_profile profiles[] = {
 	{ .name = "short_memory", WORLD, USUAL, .limits = LIMITS, .options = OPTIONS(1, 300000, 3000, 2000) },
 	{ .name = "full", WORLD, USUAL, .fresh = 60, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "long_names", WORLD, USUAL, .long_names = true, .fresh = 30, .limits = LIMITS, .options = USUAL_OPTIONS },
+	{ .name = "crowded", WORLD, USUAL, .ttl_max_ms = 120, .long_names = true, .fresh = 70, .limits = LIMITS, .options = USUAL_OPTIONS },
 	{ .name = "many_refs", WORLD, .reserve = 6, .settle = 80, .event = 10, .limits = LIMITS, .options = USUAL_OPTIONS },
 };
 
@@ -61,6 +62,8 @@ finish_profiles(void)
 			p->ids = 3, p->qty_max = 90, p->fresh = 0, p->whole = 1, p->counts = 0, p->skus = 2, p->places = 2;
 		if (!strcmp(p->name, "long_names"))
 			p->counts = 30, l->blobs_max = 30;
+		if (!strcmp(p->name, "crowded"))
+			l->reservations_max = 48, l->extra_lines_max = 24, l->blobs_max = 40;
 		if (!strcmp(p->name, "full")) {
 			p->places = 4, p->skus = 8, p->groups = 0, p->odd = 20, p->group = 0;
 			*l = (struct engine_limits){ .cells_max = 16, .skus_max = 7, .locations_max = 3, .sources_max = 3, .channels_max = 2,
@@ -338,6 +341,7 @@ AGREE(known_only)
 AGREE(short_memory)
 AGREE(full)
 AGREE(long_names)
+AGREE(crowded)
 AGREE(many_refs)
 
 /* A comparison that never met a refusal says nothing about it. */
@@ -382,6 +386,7 @@ main(int argc, char **argv)
 		CHECK(the_engine_agrees_with_its_twin_short_memory),
 		CHECK(the_engine_agrees_with_its_twin_full),
 		CHECK(the_engine_agrees_with_its_twin_long_names),
+		CHECK(the_engine_agrees_with_its_twin_crowded),
 		CHECK(the_engine_agrees_with_its_twin_many_refs),
 		CHECK(every_kind_of_answer_was_compared),
 	};

@@ -104,6 +104,12 @@ bugs() {
 	planted repeat_of_an_event_applied_again core/sources.c \
 	    's/if \(\(\*mark\)->n == n\)/if ((*mark)->n == n \&\& n % 97)/' \
 	    test_arrival repeats_and_shuffles_leave_the_same_stock
+	planted one_finished_cart_gives_way_at_most core/room.c \
+	    's/room->givers_n == ROOM_GIVERS_MAX/room->givers_n == 1/' \
+	    test_model ${model}crowded
+	planted another_than_the_oldest_gives_way core/room.c \
+	    's/(next\[list\] - 1\]\.seq) < /\1 > /' \
+	    test_model ${model}crowded
 	planted torn_tail_accepted persist/journal_cursor.c \
 	    's/if \(!batch_payload_valid\(at, head\) \|\| [^)]*\) != head->hash\)/if (false)/' \
 	    test_crash_sim a_crash_at_every_disk_call_loses_nothing_answered a_tail_torn_at_every_sector_is_cut_at_a_whole_batch \

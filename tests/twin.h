@@ -4,9 +4,10 @@
  * from every delta and count a cell ever saw. Slow, allocating, single-threaded, and the judge of the engine in tests.
  *
  * It takes the engine's own commands and answers with the engine's own struct result, so that both can be compared field by
- * field. Five things only the engine knows are told to it: the position of a change (twin_note), which of several holds that
- * finished at one instant was forgotten (twin_hints.forgotten), the number of a kept event (twin_hints.quarantine) whether pooled memory was full
- * (twin_hints.pool_full) or about to be (twin_hints.crowded).
+ * field. Four things only the engine knows are told to it: the position of a change (twin_note), which finished reservations were
+ * forgotten (twin_hints.forgotten: the rules say which may be, not how many blocks a text takes), the number of a kept event
+ * (twin_hints.quarantine), and whether the memory for texts was full (twin_hints.pool_full), which is believed only while nothing
+ * that is finished holds enough of it.
  */
 #ifndef HOLDFAST_TESTS_TWIN_H
 #define HOLDFAST_TESTS_TWIN_H
@@ -21,8 +22,7 @@ struct twin_hints {
 	bool (*forgotten)(void *context, struct bytes id); /* the engine no longer knows this finished reservation */
 	void *context;
 	uint64_t quarantine; /* number the engine just gave; numbers only need to grow */
-	const char *pool_full; /* the engine just answered capacity with this table, which the twin does not model */
-	bool crowded; /* the engine just forgot a finished reservation to keep such a pool from filling up */
+	const char *pool_full; /* the engine just answered capacity with this table, whose blocks the twin does not count */
 };
 
 enum twin_effect {

@@ -170,6 +170,13 @@ judge(struct twin *t, const struct event_command *e, const struct stage *g, stru
 	return STATUS_OK;
 }
 
+/* The id of a cell's last count is kept. */
+static bool
+text_needed(const struct event_command *e)
+{
+	return e->kind == EVENT_COUNT && !e->n;
+}
+
 static bool
 tables_full(struct twin *t, const struct event_command *e, const struct stage *g, bool replayed, struct twin_result *out)
 {
@@ -181,8 +188,7 @@ tables_full(struct twin *t, const struct event_command *e, const struct stage *g
 		twin_full(out, "cells");
 	if (!replayed && twin_source_find(t, e->source) == NONE && t->sources_n >= t->limits.sources_max)
 		twin_full(out, "sources");
-	if (t->hints.pool_full)
-		twin_full(out, t->hints.pool_full);
+	twin_pools_full(t, &(struct twin_need){ .text = text_needed(e), .blocks = 2 }, out);
 	return out->which_n != 0;
 }
 
@@ -203,6 +209,7 @@ twin_event_apply(struct twin *t, const struct event_command *e, bool replayed, s
 	}
 	if (tables_full(t, e, &g, replayed, out))
 		return;
+	twin_make_room(t, &(struct twin_need){ .text = text_needed(e) });
 	if (g.sku == NONE) {
 		*twin_add(t->skus, t->skus_n, t->skus_cap) = text_of(e->sku);
 		g.sku = t->skus_n - 1;

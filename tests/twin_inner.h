@@ -191,6 +191,18 @@ enum reservation_state twin_state(const struct twin_reservation *);
 bool twin_is_open(const struct twin_reservation *);
 void twin_finish_if_done(struct twin *, uint32_t reservation);
 void twin_reservation_forget(struct twin *, uint32_t reservation);
+
+/* What a command takes of the pools that reservations share: lines beyond the first, texts (owners, refs, long ids, ids of counts). */
+struct twin_need {
+	bool newcomer; /* a new reservation: needs a slot, too, and leaves 1/8 of a pool to what exists (R3) */
+	bool text; /* may need some text */
+	uint32_t lines;
+	uint32_t blocks; /* of text, at most so many */
+};
+/* Notes every pool that is full for it. */
+void twin_pools_full(struct twin *, const struct twin_need *, struct twin_result *);
+/* Forgets the finished ones that give way. */
+void twin_make_room(struct twin *, const struct twin_need *);
 void twin_answer_line(struct twin *, uint32_t sku, uint32_t place, int64_t qty);
 
 /* Answers. */

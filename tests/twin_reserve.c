@@ -75,27 +75,95 @@ twin_expire(struct twin *t)
 	}
 }
 
-/* D14: when all slots are taken, or a pool is crowded, the oldest finished one goes. False: all are open. */
+/* ---- who gives way (D14, R3) ---- */
+
 static bool
+gone(struct twin *t, uint32_t i)
+{
+	return t->reservations[i].finished && t->hints.forgotten && t->hints.forgotten(t->hints.context, text_bytes(&t->reservations[i].id));
+}
+
+/* Blocks that a reservation's texts take at the least: its id, its owner and refs. */
+static uint32_t
+text_blocks(const struct twin_reservation *r)
+{
+	uint32_t n = r->id.n > 36 ? (r->id.n + 59) / 60 : 0, extra = r->owner.n || r->refs_n ? 1 + r->owner.n : 0;
+	for (uint32_t i = 0; i < r->refs_n; i++)
+		extra += r->refs[i].ref.n + 13 + 2 * r->refs[i].lines_n;
+	return n + (extra + 59) / 60;
+}
+
+/* It is among the oldest of those that have what is needed. */
+static bool
+may_go(struct twin *t, uint32_t i, bool lines, bool text)
+{
+	const struct twin_reservation *r = &t->reservations[i];
+	lines &= r->lines_n > 1;
+	text &= text_blocks(r) > 0;
+	for (uint32_t k = 0; k < t->reservations_n && (lines || text); k++) {
+		const struct twin_reservation *older = &t->reservations[k];
+		if (!older->finished || older->finished >= r->finished || gone(t, k))
+			continue;
+		lines &= older->lines_n <= 1;
+		text &= text_blocks(older) == 0;
+	}
+	return lines || text;
+}
+
+/* Lines beyond the first: of all reservations, and of the finished ones. */
+static int64_t
+extra_lines(const struct twin *t, bool finished)
+{
+	int64_t n = 0;
+	for (uint32_t i = 0; i < t->reservations_n; i++)
+		n += finished && !t->reservations[i].finished ? 0 : (int64_t)t->reservations[i].lines_n - 1;
+	return n;
+}
+
+/* Free extra lines; of those a new reservation may take fewer. */
+static int64_t
+free_lines(const struct twin *t, bool newcomer)
+{
+	int64_t max = t->limits.extra_lines_max, free = (newcomer ? max - max / 8 : max) - extra_lines(t, false);
+	return free > 0 ? free : 0;
+}
+
+void
+twin_pools_full(struct twin *t, const struct twin_need *need, struct twin_result *out)
+{
+	int64_t blocks = 0;
+	if (need->lines > free_lines(t, need->newcomer) + extra_lines(t, true))
+		twin_full(out, "extra_lines");
+	for (uint32_t i = 0; i < t->reservations_n; i++)
+		blocks += t->reservations[i].finished ? text_blocks(&t->reservations[i]) : 0;
+	if (t->hints.pool_full && need->text && blocks < need->blocks)
+		twin_full(out, t->hints.pool_full);
+}
+
+/* The oldest finished one, when all slots are taken: of several that finished at one instant the one that the engine took. */
+static void
 make_slot(struct twin *t)
 {
-	if (t->reservations_n < t->limits.reservations_max && !t->hints.crowded)
-		return true;
 	uint64_t oldest = UINT64_MAX;
-	uint32_t candidates = 0, chosen = NONE;
+	uint32_t chosen = NONE;
 	for (uint32_t i = 0; i < t->reservations_n; i++)
 		if (t->reservations[i].finished && t->reservations[i].finished < oldest)
 			oldest = t->reservations[i].finished;
-	if (oldest == UINT64_MAX)
-		return false;
 	for (uint32_t i = 0; i < t->reservations_n; i++)
-		if (t->reservations[i].finished == oldest) {
-			candidates++;
-			if (chosen == NONE || (t->hints.forgotten && t->hints.forgotten(t->hints.context, text_bytes(&t->reservations[i].id))))
-				chosen = i;
-		}
+		if (t->reservations[i].finished == oldest && (chosen == NONE || gone(t, i)))
+			chosen = i;
 	twin_reservation_forget(t, chosen);
-	return true;
+}
+
+void
+twin_make_room(struct twin *t, const struct twin_need *need)
+{
+	bool lines = need->lines > free_lines(t, true);
+	for (uint32_t i = t->reservations_n; i-- > 0 && (lines || need->text);)
+		if (gone(t, i) && may_go(t, i, lines, need->text))
+			twin_reservation_forget(t, i);
+	if (need->newcomer && t->reservations_n >= t->limits.reservations_max)
+		make_slot(t);
 }
 
 static bool
@@ -307,12 +375,13 @@ twin_reserve(struct twin *t, const struct reserve_command *c, struct twin_result
 		twin_full(out, "reservations");
 	if (t->cells_n + new_cells(t, c) > t->limits.cells_max)
 		twin_full(out, "cells");
-	if (t->hints.pool_full)
-		twin_full(out, t->hints.pool_full);
+	struct twin_need need = { .newcomer = true, .lines = c->lines_n - 1, .text = c->owner.n || c->id.n > 36,
+		.blocks = (c->owner.n ? (1 + c->owner.n + 59) / 60 : 0) + (c->id.n > 36 ? (c->id.n + 59) / 60 : 0) };
+	twin_pools_full(t, &need, out);
 	if (out->which_n)
 		return;
 	struct text old_id = old == NONE ? (struct text){ .n = 0 } : t->reservations[old].id;
-	make_slot(t);
+	twin_make_room(t, &need);
 	if (new_channel)
 		*twin_add(t->channels, t->channels_n, t->channels_cap) = text_of(c->channel);
 	if (old != NONE)

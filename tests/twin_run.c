@@ -151,16 +151,13 @@ count_up(struct run *r)
 	r->granted += r->result.status == STATUS_OK && !r->result.again;
 }
 
-/* Pools of memory that the twin has no notion of: that they are full is the engine's word. */
+/* How many blocks the texts take is the engine's own: that they are full is its word. */
 static void
 take_hint(struct run *r)
 {
-	static const char *const pools[] = { "extra_lines", "blobs" };
-	twin_hints(r->twin)->pool_full = NULL;
+	bool full = r->result.status == STATUS_CAPACITY && r->result.which && strcmp(r->result.which, "blobs") == 0;
+	twin_hints(r->twin)->pool_full = full ? "blobs" : NULL;
 	twin_hints(r->twin)->quarantine = r->result.job ? 0 : r->result.quarantine;
-	for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
-		if (r->result.status == STATUS_CAPACITY && r->result.which && strcmp(r->result.which, pools[i]) == 0)
-			twin_hints(r->twin)->pool_full = pools[i];
 }
 
 /* A group command is refused at once, done at once (removal), or answered when its job ends. */
@@ -188,14 +185,9 @@ static bool
 execute(struct run *r, const struct command *c)
 {
 	uint64_t before = engine_seq(r->engine);
-	struct engine_usage was, is;
-	engine_usage(r->engine, &was);
 	memset(&r->result, 0xa5, sizeof r->result);
 	engine_execute(r->engine, c, &r->result);
 	take_hint(r);
-	engine_usage(r->engine, &is);
-	twin_hints(r->twin)->crowded = c->kind == COMMAND_RESERVE && r->result.status == STATUS_OK && !r->result.again &&
-	    is.reservations_kept == was.reservations_kept;
 	twin_execute(r->twin, c, &r->expected);
 	if (r->trace)
 		printf("        -> %s%s, position %llu\n", r->result.job ? "later" : status_name(r->result.status), r->result.again ? " again" : "",

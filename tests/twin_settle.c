@@ -156,6 +156,13 @@ remember_ref(struct twin *t, struct twin_reservation *r, enum command_kind kind,
 	t->note_ref = true;
 }
 
+/* One more ref of a call that moves every line takes at most so many. */
+static uint32_t
+ref_blocks(const struct twin_reservation *r)
+{
+	return (2 + NAME_BYTES_MAX + 30 + 10 * r->lines_n) / 60 + 2;
+}
+
 static bool
 settle_refused(struct twin *t, enum command_kind kind, const struct settle_command *c, struct twin_reservation *r, struct twin_result *out)
 {
@@ -174,9 +181,8 @@ settle_refused(struct twin *t, enum command_kind kind, const struct settle_comma
 	}
 	if (c->ref.n && r->refs_n == REFS_MAX)
 		return twin_refuse(out, STATUS_LIMIT, "refs"), true;
-	if (t->hints.pool_full)
-		return twin_full(out, t->hints.pool_full), true;
-	return false;
+	twin_pools_full(t, &(struct twin_need){ .text = c->ref.n > 0, .blocks = ref_blocks(r) }, out);
+	return out->which_n > 0;
 }
 
 void
@@ -191,9 +197,11 @@ twin_settle(struct twin *t, enum command_kind kind, const struct settle_command 
 		twin_refuse(out, STATUS_NOT_FOUND, NULL);
 		return;
 	}
-	struct twin_reservation *r = &t->reservations[i];
-	if (settle_refused(t, kind, c, r, out))
+	if (settle_refused(t, kind, c, &t->reservations[i], out))
 		return;
+	twin_make_room(t, &(struct twin_need){ .text = c->ref.n > 0 });
+	i = twin_reservation_find(t, c->id);
+	struct twin_reservation *r = &t->reservations[i];
 	int64_t *moved = calloc(r->lines_n, sizeof *moved);
 	move_units(t, kind, r, c, moved);
 	if (kind == COMMAND_FULFIL)
@@ -294,9 +302,8 @@ move_refused(struct twin *t, const struct move_command *c, struct twin_reservati
 		return twin_refuse(out, STATUS_LIMIT, "lines"), true;
 	if (twin_cell_ats(t, l->sku, place) < l->held + l->committed)
 		return twin_refuse(out, STATUS_INSUFFICIENT, NULL), true;
-	if (t->hints.pool_full)
-		return twin_full(out, t->hints.pool_full), true;
-	return false;
+	twin_pools_full(t, &(struct twin_need){ .lines = 1 }, out);
+	return out->which_n > 0;
 }
 
 void
@@ -311,9 +318,11 @@ twin_move(struct twin *t, const struct move_command *c, struct twin_result *out)
 		twin_refuse(out, STATUS_NOT_FOUND, NULL);
 		return;
 	}
-	struct twin_reservation *r = &t->reservations[i];
-	if (move_refused(t, c, r, place, out))
+	if (move_refused(t, c, &t->reservations[i], place, out))
 		return;
+	twin_make_room(t, &(struct twin_need){ .lines = 1 });
+	i = twin_reservation_find(t, c->id);
+	struct twin_reservation *r = &t->reservations[i];
 	struct twin_line *to = twin_add(r->lines, r->lines_n, r->lines_cap), *from = &r->lines[c->line];
 	*to = (struct twin_line){ .sku = from->sku, .place = place, .held = from->held, .committed = from->committed, .moved_to = NONE };
 	to->qty = from->held + from->committed;

@@ -157,8 +157,6 @@ quarantine(struct twin *t, const struct event_command *e, enum status reason, st
 {
 	if (t->items_n >= t->limits.quarantine_max)
 		twin_full(out, "quarantine");
-	if (t->hints.pool_full)
-		twin_full(out, t->hints.pool_full);
 	if (twin_source_find(t, e->source) == NONE && t->sources_n >= t->limits.sources_max)
 		twin_full(out, "sources");
 	if (out->which_n)

@@ -62,6 +62,13 @@ arrival_reject_which(struct arrival *a, enum status status, const char *which, c
 
 /* ---- marks and quarantine: how an event ends ---- */
 
+/* For the source's last at: nothing when its clock is wrong, else all that is right would count as long ago until then (R16). */
+static int64_t
+believed_at(const struct engine *e, const struct arrival *a)
+{
+	return a->at > e->now + e->options.value[OPTION_FUTURE_MS] ? -1 : a->at;
+}
+
 /* Remembers the identity with its outcome. A replayed one only where the ring still has this very event: a replayed conflict
  * leaves the number to the event that had it first, whose repeats stay duplicates. */
 void
@@ -73,7 +80,7 @@ arrival_emit_seen(struct engine *e, const struct arrival *a, enum event_outcome 
 		const struct mark *mark;
 		if (a->replay && (sources_look(&e->sources, a->source, c->n, &mark) != SEEN_KNOWN || mark->digest != a->digest))
 			return;
-		sources_after(&e->sources, a->source, c->n, a->at, &m);
+		sources_after(&e->sources, a->source, c->n, believed_at(e, a), &m);
 		emit_mark(e, &m);
 	} else if (!a->replay) {
 		struct free_id_record f = { .number = e->free_ids.next, .slot = (uint32_t)(e->free_ids.next % e->free_ids.ring), .source = a->source, .digest = a->digest,

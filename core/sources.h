@@ -19,7 +19,7 @@ struct mark {
 
 struct source {
 	uint64_t contiguous, highest;
-	int64_t last_at; /* ms; valid if highest > 0 or any */
+	int64_t last_at; /* ms; -1: none */
 	uint64_t seq; /* of the last record, to order marks at load */
 	bool known;
 };
@@ -50,7 +50,7 @@ mark_seq(const struct mark *m)
 {
 	return m->seq_outcome >> 11;
 }
-/* Fills contiguous, highest and last_at of a record that marks n as seen. */
+/* Fills contiguous, highest and last_at of a record that marks n as seen; at -1: its instant counts for nothing. */
 void sources_after(const struct sources *, uint32_t source, uint64_t n, int64_t at, struct mark_record *);
 /* The same for skip_to. */
 void sources_skip(const struct sources *, uint32_t source, uint64_t skip_to, struct source_record *);

@@ -129,6 +129,14 @@ grow_contiguous(struct twin_source *s)
 		s->highest = s->contiguous;
 }
 
+/* R16: the greatest instant of what was seen, but for those that lie in the future. */
+static void
+raise_last_at(struct twin *t, struct twin_source *s, int64_t at)
+{
+	if (at > s->last_at && at <= t->now + t->options.value[OPTION_FUTURE_MS])
+		s->last_at = at;
+}
+
 void
 twin_event_mark(struct twin *t, const struct event_command *e, enum event_outcome outcome, enum status status)
 {
@@ -139,8 +147,7 @@ twin_event_mark(struct twin *t, const struct event_command *e, enum event_outcom
 		*f = (struct twin_free_id){ text_of(e->source), text_of(e->id), t->now, content_of(e) };
 		return;
 	}
-	if (at > s->last_at) /* R14: free ids are apart from the numbers */
-		s->last_at = at;
+	raise_last_at(t, s, at); /* R14: free ids are apart from the numbers */
 	struct twin_mark *m = twin_add(s->marks, s->marks_n, s->marks_cap);
 	*m = (struct twin_mark){ .n = e->n, .content = content_of(e), .outcome = outcome, .status = status };
 	if (e->n > s->highest)
@@ -277,6 +284,7 @@ replayed_mark(struct twin *t, const struct event_command *e, enum event_outcome 
 	if (m && remembered(&t->sources[i], e->n) && content_same(&m->content, &c)) {
 		m->outcome = outcome;
 		m->status = status;
+		raise_last_at(t, &t->sources[i], e->at);
 		t->note_source = i;
 		t->note_n = e->n;
 	}

@@ -69,25 +69,41 @@ believed_at(const struct engine *e, const struct arrival *a)
 	return a->at > e->now + e->options.value[OPTION_FUTURE_MS] ? -1 : a->at;
 }
 
+static void
+emit_seen_number(struct engine *e, const struct arrival *a, enum event_outcome outcome, enum status status)
+{
+	const struct event_command *c = a->c;
+	struct mark_record m = { .source = a->source, .n = c->n, .digest = a->digest, .outcome = outcome, .status = status };
+	const struct mark *mark;
+	if (a->replay && (sources_look(&e->sources, a->source, c->n, &mark) != SEEN_KNOWN || mark->digest != a->digest))
+		return;
+	sources_after(&e->sources, a->source, c->n, believed_at(e, a), &m);
+	emit_mark(e, &m);
+}
+
+static void
+emit_seen_id(struct engine *e, const struct arrival *a, enum event_outcome outcome, enum status status)
+{
+	const struct free_ids *ids = &e->free_ids;
+	const struct free_id *old = a->replay ? free_ids_find(ids, a->source, a->c->id) : NULL;
+	if (a->replay && (old == NULL || old->digest != a->digest))
+		return;
+	struct free_id_record f = { .number = old ? free_ids_number(ids, old) : ids->next, .source = a->source, .digest = a->digest,
+		.arrival = old ? old->arrival : e->now, .outcome = outcome, .status = status };
+	f.slot = (uint32_t)(f.number % ids->ring);
+	free_id_key(a->c->id, f.id);
+	emit_free_id(e, &f);
+}
+
 /* Remembers the identity with its outcome. A replayed one only where the ring still has this very event: a replayed conflict
- * leaves the number to the event that had it first, whose repeats stay duplicates. */
+ * leaves number or id to the event that had it first, whose repeats stay duplicates. */
 void
 arrival_emit_seen(struct engine *e, const struct arrival *a, enum event_outcome outcome, enum status status)
 {
-	const struct event_command *c = a->c;
-	if (c->n) {
-		struct mark_record m = { .source = a->source, .n = c->n, .digest = a->digest, .outcome = outcome, .status = status };
-		const struct mark *mark;
-		if (a->replay && (sources_look(&e->sources, a->source, c->n, &mark) != SEEN_KNOWN || mark->digest != a->digest))
-			return;
-		sources_after(&e->sources, a->source, c->n, believed_at(e, a), &m);
-		emit_mark(e, &m);
-	} else if (!a->replay) {
-		struct free_id_record f = { .number = e->free_ids.next, .slot = (uint32_t)(e->free_ids.next % e->free_ids.ring), .source = a->source, .digest = a->digest,
-			.arrival = e->now, .outcome = outcome, .status = status };
-		free_id_key(c->id, f.id);
-		emit_free_id(e, &f);
-	}
+	if (a->c->n)
+		emit_seen_number(e, a, outcome, status);
+	else
+		emit_seen_id(e, a, outcome, status);
 }
 
 static void

@@ -43,6 +43,13 @@ free_ids_find(const struct free_ids *ids, uint32_t source, struct bytes id)
 	return found;
 }
 
+uint64_t
+free_ids_number(const struct free_ids *ids, const struct free_id *f)
+{
+	uint64_t newest = ids->next - 1;
+	return newest - (newest - (uint64_t)(f - ids->at)) % ids->ring;
+}
+
 void
 free_ids_evolve(struct free_ids *ids, uint64_t seq, const struct free_id_record *r)
 {

@@ -26,6 +26,8 @@ void free_ids_init(struct free_ids *, struct carve *, uint32_t ring);
 void free_id_key(struct bytes id, uint64_t key[2]);
 /* The newest of the source (or of any source if NAME_NONE); NULL: unknown. */
 const struct free_id *free_ids_find(const struct free_ids *, uint32_t source, struct bytes id);
+/* Of one that is there. */
+uint64_t free_ids_number(const struct free_ids *, const struct free_id *);
 void free_ids_evolve(struct free_ids *, uint64_t seq, const struct free_id_record *);
 
 #endif

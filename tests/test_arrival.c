@@ -351,6 +351,43 @@ one_event_of_a_wrong_clock_does_not_make_later_ones_duplicates(void)
 	rig_end(&g);
 }
 
+/* Number and free id alike. */
+static void
+a_replay_changes_the_outcome_of_its_event(void)
+{
+	struct event_command events[2] = { receipt(1, DRAW_EPOCH + 1000000), receipt(2, DRAW_EPOCH + 1000000) };
+	uint64_t kept[2];
+	struct rig g;
+	struct result r;
+	events[1].n = 0;
+	events[1].id = (struct bytes){ (const uint8_t *)"by hand", 7 };
+	rig_start(&g);
+	for (int i = 0; i < 2; i++) {
+		post(&g, events[i], &r);
+		check_equal(r.status, STATUS_BAD_REQUEST);
+		kept[i] = r.quarantine;
+	}
+	for (int later = 0; later < 2; later++) {
+		engine_begin(g.engine, DRAW_EPOCH + later * 1000000, &g.out);
+		for (int i = 0; i < 2; i++) {
+			struct event_outcome_view v;
+			engine_execute(g.engine, &(struct command){ .kind = COMMAND_QUARANTINE_REPLAY, .quarantine = { kept[i], &events[i] } }, &r);
+			check_equal(r.outcome, later ? OUTCOME_APPLIED : OUTCOME_REJECTED);
+			if (i == 0)
+				engine_outcome_n(g.engine, events[i].source, 1, &v);
+			else
+				engine_outcome_id(g.engine, events[i].id, &v);
+			check(v.known);
+			check_equal(v.outcome, r.outcome);
+			check_equal(v.status, r.status);
+			check_equal(v.seq, engine_seq(g.engine));
+			post(&g, events[i], &r);
+			check_equal(r.outcome, OUTCOME_DUPLICATE);
+		}
+	}
+	rig_end(&g);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -359,6 +396,7 @@ main(int argc, char **argv)
 		CHECK(every_order_of_deltas_and_counts_gives_the_same_on_hand),
 		CHECK(random_orders_of_many_deltas_and_counts_give_the_same_on_hand),
 		CHECK(one_event_of_a_wrong_clock_does_not_make_later_ones_duplicates),
+		CHECK(a_replay_changes_the_outcome_of_its_event),
 	};
 	return check_run(argv[0], tests, sizeof tests / sizeof tests[0], argc, argv);
 }

@@ -24,7 +24,6 @@
 /* Flag word. Bits kept for quotas, limits, waiters, inbound, kits: a plain cell has none and pays one test. */
 #define CELL_COUNTED     1u /* had a count */
 #define CELL_COUNT_BY_ID 2u /* the last count's event had a free id: count_key is a blob */
-#define CELL_FLOOR       4u /* deltas were dropped: floors_get() */
 
 struct cell {
 	/* hot */

@@ -1,12 +1,6 @@
 /* decide_event.c: what happened at a till, in a warehouse (D27 to D40). Facts are never refused for lack of stock (D9). */
 #include "core/arrival.h"
 
-static const enum cause_kind causes[] = {
-	[EVENT_SALE] = CAUSE_SALE, [EVENT_RETURN] = CAUSE_RETURN, [EVENT_RECEIPT] = CAUSE_RECEIPT, [EVENT_ADJUST] = CAUSE_ADJUST,
-	[EVENT_UNSELL] = CAUSE_UNSELL, [EVENT_RESELL] = CAUSE_RESELL, [EVENT_COUNT] = CAUSE_COUNT, [EVENT_FULFIL] = CAUSE_FULFIL_EVENT,
-	[EVENT_KIND_UNKNOWN] = CAUSE_REJECTED_EVENT,
-};
-
 /* ---- what can be wrong with any kind ---- */
 
 /* Its id is kept with the cell: text. */
@@ -86,7 +80,7 @@ apply_delta(struct engine *e, struct arrival *a, struct cell_change *cell, int64
 }
 
 static void
-apply_unsellable(struct arrival *a, struct cell_change *cell, int64_t qty)
+apply_unsellable(struct engine *e, struct arrival *a, struct cell_change *cell, int64_t qty, struct effect *effect)
 {
 	if (!qty_fits(cell->r.now.unsellable + qty)) {
 		arrival_reject_which(a, STATUS_LIMIT, "quantity", "unsellable would leave its bounds");
@@ -96,23 +90,11 @@ apply_unsellable(struct arrival *a, struct cell_change *cell, int64_t qty)
 }
 
 static void
-apply_sale(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+apply_return(struct engine *e, struct arrival *a, struct cell_change *cell, int64_t qty, struct effect *effect)
 {
-	apply_delta(e, a, cell, -a->c->qty, effect);
-}
-
-static void
-apply_receipt(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
-{
-	apply_delta(e, a, cell, a->c->qty, effect);
-}
-
-static void
-apply_return(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
-{
-	apply_delta(e, a, cell, a->c->qty, effect);
+	apply_delta(e, a, cell, qty, effect);
 	if (a->c->to_unsellable && a->result->status == STATUS_OK)
-		apply_unsellable(a, cell, a->c->qty);
+		apply_unsellable(e, a, cell, qty, effect);
 }
 
 static bool
@@ -123,24 +105,6 @@ as_expected(struct arrival *a, const struct cell_change *cell)
 	arrival_reject(a, STATUS_MISMATCH, "on hand is not what the event expected");
 	a->result->number = cell->r.now.on_hand;
 	return false;
-}
-
-static void
-apply_adjust(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
-{
-	apply_delta(e, a, cell, a->c->qty, effect);
-}
-
-static void
-apply_unsell(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
-{
-	apply_unsellable(a, cell, a->c->qty);
-}
-
-static void
-apply_resell(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
-{
-	apply_unsellable(a, cell, -a->c->qty);
 }
 
 /* D35: (as_of, source, n before ids). */
@@ -158,7 +122,7 @@ count_is_later(const struct engine *e, const struct arrival *a, int64_t as_of, c
 }
 
 static void
-apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, int64_t qty, struct effect *effect)
 {
 	const struct event_command *c = a->c;
 	int64_t as_of = c->as_of != -1 ? c->as_of : a->at;
@@ -175,7 +139,7 @@ apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, struc
 		a->result->number = sum.floor;
 		return;
 	}
-	int64_t was = cell->r.now.on_hand, now = c->qty + sum.after;
+	int64_t was = cell->r.now.on_hand, now = qty + sum.after;
 	if (!qty_fits(now)) {
 		arrival_reject_which(a, STATUS_LIMIT, "quantity", "on hand would leave its bounds");
 		return;
@@ -188,7 +152,7 @@ apply_count(struct engine *e, struct arrival *a, struct cell_change *cell, struc
 	cell->r.now.count_id = c->n ? (struct bytes){ NULL, 0 } : c->id;
 	struct result *r = a->result;
 	r->outcome = OUTCOME_RECONCILED;
-	r->was = was, r->counted = c->qty, r->reapplied = sum.after, r->variance = now - was;
+	r->was = was, r->counted = qty, r->reapplied = sum.after, r->variance = now - was;
 }
 
 /* Takes up to `units` of a line's committed, or held, units as gone. */
@@ -205,11 +169,11 @@ retire(struct line_record *l, struct cell_change *cell, uint64_t units, bool hel
 
 /* The goods of a reservation have left: on hand falls whatever we think of it, the reservation's units here are retired. */
 static void
-apply_fulfil(struct engine *e, struct arrival *a, struct cell_change *cell, struct effect *effect)
+apply_fulfil(struct engine *e, struct arrival *a, struct cell_change *cell, int64_t qty, struct effect *effect)
 {
 	struct scratch *s = e->scratch;
 	uint64_t left = (uint64_t)a->c->qty;
-	apply_delta(e, a, cell, -a->c->qty, effect);
+	apply_delta(e, a, cell, qty, effect);
 	if (a->result->status != STATUS_OK)
 		return;
 	uint32_t slot = reservations_find(&e->reservations, a->c->ref);
@@ -226,10 +190,17 @@ apply_fulfil(struct engine *e, struct arrival *a, struct cell_change *cell, stru
 	a->result->unmatched = (int64_t)left;
 }
 
-typedef void apply_kind(struct engine *, struct arrival *, struct cell_change *, struct effect *);
-static apply_kind *const kinds[] = {
-	[EVENT_SALE] = apply_sale, [EVENT_RETURN] = apply_return, [EVENT_RECEIPT] = apply_receipt, [EVENT_ADJUST] = apply_adjust,
-	[EVENT_UNSELL] = apply_unsell, [EVENT_RESELL] = apply_resell, [EVENT_COUNT] = apply_count, [EVENT_FULFIL] = apply_fulfil,
+/* What its quantity does to the cell, with its sign. */
+struct kind {
+	enum cause_kind cause;
+	int sign;
+	void (*apply)(struct engine *, struct arrival *, struct cell_change *, int64_t qty, struct effect *);
+};
+static const struct kind kinds[] = {
+	[EVENT_SALE] = { CAUSE_SALE, -1, apply_delta }, [EVENT_RETURN] = { CAUSE_RETURN, 1, apply_return },
+	[EVENT_RECEIPT] = { CAUSE_RECEIPT, 1, apply_delta }, [EVENT_ADJUST] = { CAUSE_ADJUST, 1, apply_delta },
+	[EVENT_UNSELL] = { CAUSE_UNSELL, 1, apply_unsellable }, [EVENT_RESELL] = { CAUSE_RESELL, -1, apply_unsellable },
+	[EVENT_COUNT] = { CAUSE_COUNT, 1, apply_count }, [EVENT_FULFIL] = { CAUSE_FULFIL_EVENT, -1, apply_fulfil },
 };
 
 /* ---- granted: names, cell, reservation, history, mark ---- */
@@ -237,7 +208,7 @@ static apply_kind *const kinds[] = {
 static void
 emit_effect(struct engine *e, struct arrival *a, struct effect *effect)
 {
-	step_begin(e, causes[a->c->kind], a->c->ref, a->c->reason);
+	step_begin(e, kinds[a->c->kind].cause, a->c->ref, a->c->reason);
 	if (counts_by_id(a))
 		room_emit(e);
 	if (a->source == NAME_NONE)
@@ -281,7 +252,7 @@ judge(struct engine *e, struct arrival *a, struct effect *effect)
 	struct cell_change *cell = change_of_pair(e, id_or_next(e, NAMES_SKU, a->sku), id_or_next(e, NAMES_LOCATION, a->location));
 	a->source = id_or_next(e, NAMES_SOURCE, source);
 	if (as_expected(a, cell))
-		kinds[a->c->kind](e, a, cell, effect);
+		kinds[a->c->kind].apply(e, a, cell, kinds[a->c->kind].sign * a->c->qty, effect);
 	a->source = source;
 	const char *full = a->result->status == STATUS_OK ? named_table_full(e, a, cell) : NULL;
 	if (full)

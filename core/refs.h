@@ -29,7 +29,7 @@ struct refs {
 };
 /* The owner; the walk then stands at the first ref. */
 struct bytes refs_begin(struct bytes extra, struct refs *);
-/* true: the next ref; *ended points behind it. */
+/* true: the next ref; the walk then stands behind it. */
 bool refs_next(struct refs *, struct ref *);
 /* Next (line, units) of a ref's moved list, starting from ref.moved. */
 const uint8_t *ref_moved(const uint8_t *at, const uint8_t *end, uint32_t *line, uint32_t *units);

@@ -5,7 +5,8 @@
  * B1 A folder that holds an earlier backup keeps it, whole, until the new one is checked and durable.
  * B2 What is restored is the fold of everything up to the backup's position and nothing else. Its own first position is 2^40
  *    behind that: no position that the lost server may have given out is given out again, so that who kept one (min_seq, watch
- *    since) meets `gone` or waits, never another history.
+ *    since) meets `gone` or waits, never another history. A backup that is restored a second time begins at the same
+ *    positions as the first time: who followed the first restored server must begin anew.
  * B3 A restore goes into a folder without a journal and without an image only; the image gets its name last, so that a folder
  *    whose restore broke off never starts.
  *

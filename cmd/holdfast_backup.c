@@ -174,8 +174,8 @@ print_done(const struct cli *cli, const struct source *s, const char *to, const 
 	char a[WORDS], b[WORDS], c[WORDS];
 	uint64_t of = s->asked ? s->told.durable : backup_in_use(s->backup) ? 0 : backup_journal_seq(s->backup);
 	if (cli->json) {
-		page_json_out(json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:f}", "backup", to, "data", s->data, "seq", (json_int_t)found->meta.seq,
-		    "server_seq", of ? json_integer((json_int_t)of) : json_null(), "epoch", (json_int_t)found->meta.epoch, "records",
+		page_json_out(json_pack("{s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:f}", "backup", page_json_text(to), "data", page_json_text(s->data), "seq",
+		    (json_int_t)found->meta.seq, "server_seq", of ? json_integer((json_int_t)of) : json_null(), "epoch", (json_int_t)found->meta.epoch, "records",
 		    (json_int_t)found->meta.records, "bytes", (json_int_t)found->bytes, "seconds", seconds));
 		return;
 	}
@@ -213,7 +213,7 @@ print_restored(const struct cli *cli, const char *data, const struct restored *r
 	char a[WORDS], b[WORDS], c[WORDS];
 	const struct image_findings *f = &r->backup;
 	if (cli->json) {
-		page_json_out(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "data", data, "backup_seq", (json_int_t)f->meta.seq, "seq",
+		page_json_out(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f}", "data", page_json_text(data), "backup_seq", (json_int_t)f->meta.seq, "seq",
 		    (json_int_t)r->seq, "epoch", (json_int_t)r->epoch, "records", (json_int_t)f->meta.records, "bytes", (json_int_t)f->bytes,
 		    "seconds", seconds));
 		return;

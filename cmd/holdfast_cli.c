@@ -156,9 +156,9 @@ void
 cli_json_out(const struct cli *cli, json_t *j)
 {
 	if (cli->id)
-		json_object_set_new(j, "id", json_string(cli->id));
+		json_object_set_new(j, "id", page_json_name(cli->id));
 	if (cli->ref)
-		json_object_set_new(j, "ref", json_string(cli->ref));
+		json_object_set_new(j, "ref", page_json_name(cli->ref));
 	page_json_out(j);
 }
 
@@ -169,7 +169,7 @@ say(const struct cli *cli, const char *code, const char *message, const struct h
 		fprintf(stderr, "holdfast %s: %s\n", name_of(cli), message);
 		return;
 	}
-	json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
+	json_t *error = json_pack("{s:o, s:o}", "code", page_json_text(code), "message", page_json_text(message));
 	if (detail)
 		json_object_set_new(error, "detail", page_json(detail));
 	cli_json_out(cli, json_pack("{s:o}", "error", error));

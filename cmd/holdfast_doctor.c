@@ -24,9 +24,9 @@ add_file(void *context, const struct journal_finding *f)
 	struct page *p = context;
 	char words[WORDS];
 	json_array_append_new(p->files,
-	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "file", f->name, "state", journal_state_name(f->state), "first_seq",
+	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "file", f->name, "state", journal_state_name(f->state), "first_seq",
 		(json_int_t)f->first_seq, "last_seq", (json_int_t)f->last_seq, "batches", (json_int_t)f->batches, "bytes",
-		(json_int_t)f->bytes, "offset", (json_int_t)f->offset, "detail", f->detail));
+		(json_int_t)f->bytes, "offset", (json_int_t)f->offset, "detail", page_json_text(f->detail)));
 	table_cell(&p->table, "%s", f->name);
 	table_cell(&p->table, "%s", journal_state_name(f->state));
 	table_cell(&p->table, "%s", words_count(words, (int64_t)f->first_seq));
@@ -39,19 +39,19 @@ add_file(void *context, const struct journal_finding *f)
 static json_t *
 image_json(const struct doctor_image *i)
 {
-	return json_pack("{s:b, s:b, s:I, s:I, s:s}", "exists", i->found.exists, "sound", i->sound, "seq", (json_int_t)i->found.meta.seq,
-	    "bytes", (json_int_t)i->found.bytes, "damage", i->damage.text);
+	return json_pack("{s:b, s:b, s:I, s:I, s:o}", "exists", i->found.exists, "sound", i->sound, "seq", (json_int_t)i->found.meta.seq,
+	    "bytes", (json_int_t)i->found.bytes, "damage", page_json_text(i->damage.text));
 }
 
 static void
 as_json(const struct doctor_report *r, json_t *files)
 {
 	const struct doctor_journal *j = &r->journal;
-	json_t *journal = json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:O}", "segments", (json_int_t)j->segments, "batches",
+	json_t *journal = json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:o, s:O}", "segments", (json_int_t)j->segments, "batches",
 	    (json_int_t)j->batches, "oldest_seq", (json_int_t)j->oldest_seq, "last_seq", (json_int_t)j->last_seq, "epoch",
-	    (json_int_t)j->epoch, "torn", j->torn, "damaged", j->damaged, "closed", j->closed, "damage", j->damage.text, "files", files);
-	json_t *all = json_pack("{s:s, s:b, s:s, s:s, s:o, s:o}", "verdict", doctor_verdict_name(r->verdict), "good",
-	    doctor_verdict_good(r->verdict), "summary", r->summary.text, "way_out", r->way_out.text, "journal", journal, "image",
+	    (json_int_t)j->epoch, "torn", j->torn, "damaged", j->damaged, "closed", j->closed, "damage", page_json_text(j->damage.text), "files", files);
+	json_t *all = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "verdict", doctor_verdict_name(r->verdict), "good",
+	    doctor_verdict_good(r->verdict), "summary", page_json_text(r->summary.text), "way_out", page_json_text(r->way_out.text), "journal", journal, "image",
 	    image_json(&r->image));
 	if (r->copy_asked)
 		json_object_set_new(all, "copy", image_json(&r->copy));

@@ -209,6 +209,46 @@ page_json(const struct hf_value *v)
 	return json_null();
 }
 
+json_t *
+page_json_name(const char *name)
+{
+	struct hf_value v = { .type = HF_STR, .str = { name, (uint32_t)strlen(name) } };
+	return page_json(&v);
+}
+
+/* Of the letter that begins here; 0: none does. */
+static size_t
+letter_bytes(const char *at, size_t left)
+{
+	for (size_t n = 1; n <= 4 && n <= left; n++) {
+		json_t *j = json_stringn(at, n);
+		json_decref(j);
+		if (j)
+			return n;
+	}
+	return 0;
+}
+
+json_t *
+page_json_text(const char *text)
+{
+	static const char unknown[] = "\xef\xbf\xbd";
+	json_t *j = json_string(text);
+	if (j)
+		return j;
+	size_t n = strlen(text), used = 0;
+	char *to = or_die(malloc((sizeof unknown - 1) * n + 1));
+	for (size_t i = 0; i < n;) {
+		size_t letter = letter_bytes(text + i, n - i), copied = letter ? letter : sizeof unknown - 1;
+		memcpy(to + used, letter ? text + i : unknown, copied);
+		used += copied;
+		i += letter ? letter : 1;
+	}
+	j = json_stringn(to, used);
+	free(to);
+	return or_die(j);
+}
+
 void
 page_json_out(json_t *j)
 {

@@ -30,6 +30,10 @@ void table_drop(struct table *);
 
 /* An answer as JSON: byte strings in hexadecimal. New reference. */
 json_t *page_json(const struct hf_value *);
+/* A name that was given on the command line, as page_json() has those of answers: hexadecimal when it is no UTF-8. New reference. */
+json_t *page_json_name(const char *);
+/* A sentence or a path: letters that are no UTF-8 become U+FFFD. New reference. */
+json_t *page_json_text(const char *);
 /* Prints one object on one line and drops the reference. */
 void page_json_out(json_t *);
 

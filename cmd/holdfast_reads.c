@@ -119,7 +119,7 @@ cells_as_json(const struct hf_line *cell, const struct hf_value *seq, const stru
 	json_t *list = json_array();
 	for (uint32_t i = 0; i < items->array.n; i++) {
 		const struct hf_value *c = &items->array.items[i];
-		json_t *j = json_pack("{s:s, s:s}", "sku", cell[i].sku, "location", cell[i].location);
+		json_t *j = json_pack("{s:o, s:o}", "sku", page_json_name(cell[i].sku), "location", page_json_name(cell[i].location));
 		if (plain)
 			json_object_set_new(j, "ats", page_json(c));
 		else

@@ -127,14 +127,14 @@ post_tally_as_json(const struct post_tally *t, uint64_t resent, bool interrupted
 	json_t *codes = json_object();
 	for (int i = 0; i < t->codes_n; i++)
 		json_object_set_new(codes, t->codes[i].code, json_integer((json_int_t)t->codes[i].n));
-	json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:b}", "file", t->file,
+	json_t *j = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:b}", "file", page_json_text(t->file),
 	    "rows", (json_int_t)done, "applied", (json_int_t)t->applied, "absorbed", (json_int_t)t->absorbed,
 	    "duplicate", (json_int_t)t->duplicate, "reconciled", (json_int_t)t->reconciled, "queued", (json_int_t)t->queued, "rejected", (json_int_t)t->rejected,
 	    "codes", codes, "skipped", (json_int_t)t->skipped, "not_answered", (json_int_t)t->lost, "resent", (json_int_t)resent,
 	    "seconds", s, "events_per_second", (double)done / s, "interrupted", interrupted);
 	if (t->rejected && !t->unwritable)
-		json_object_set_new(j, "rejected_file", json_string(t->rejected_path));
+		json_object_set_new(j, "rejected_file", page_json_text(t->rejected_path));
 	if (failure)
-		json_object_set_new(j, "error", json_pack("{s:s, s:s}", "code", "failed", "message", failure));
+		json_object_set_new(j, "error", json_pack("{s:s, s:o}", "code", "failed", "message", page_json_text(failure)));
 	page_json_out(j);
 }

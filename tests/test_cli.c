@@ -323,6 +323,27 @@ status_is_a_page_and_an_object(void)
 	check(cli_json("tables.cells.0") > 0);
 }
 
+/* Paths are bytes, and what a script needs must not be lost for one of them. */
+static void
+json_stands_whatever_bytes_a_name_has(void)
+{
+	check_cli(1, "reserve A L1 1 --id $(printf 'r\\351') --json");
+	check_says(cli_out, "{\"error\":{\"code\":\"");
+	check_says(cli_out, "\"id\":\"72e9\"}\n");
+	check_cli(7, "post $(printf 'no\\351.csv') --json");
+	check_says(cli_out, "{\"error\":{\"code\":\"file\",\"message\":\"no\xef\xbf\xbd.csv: No such file");
+	cli_write("caf\xe9.csv", "source,n,kind,sku,location,qty\ncafe,1,receipt,A,L1,1\ncafe,2,sale,A,L1,x\n");
+	check_cli(5, "post $(printf 'caf\\351.csv') --json");
+	check_equal(cli_json("applied"), 1);
+	check_says(cli_out, "\"rejected_file\":\"caf\xef\xbf\xbd.csv.rejected.csv\"");
+	check_cli(0, "backup $(printf 'b\\351') --json");
+	check_says(cli_out, "{\"backup\":\"b\xef\xbf\xbd\"");
+	check_cli(0, "restore $(printf 'b\\351') --data $(printf 'd\\351') --json");
+	check_says(cli_out, "{\"data\":\"d\xef\xbf\xbd\"");
+	check_cli(7, "doctor $(printf 'none\\351') --json");
+	check_says(cli_out, "there is no folder none\xef\xbf\xbd\"");
+}
+
 static void
 the_doctor_looks_at_a_folder_at_rest(void)
 {
@@ -350,6 +371,7 @@ static const struct check tests[] = {
 	CHECK(a_gate_says_how_it_is),
 	CHECK(policies_are_set_and_seen),
 	CHECK(status_is_a_page_and_an_object),
+	CHECK(json_stands_whatever_bytes_a_name_has),
 	CHECK(the_doctor_looks_at_a_folder_at_rest),
 };
 

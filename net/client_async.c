@@ -134,6 +134,7 @@ attempt(struct hf *hf, int error)
 	}
 	client_link_why(&hf->link, error, a->options.connect_ms, &a->trouble);
 	a->address = a->addresses;
+	a->none_answers = true;
 	go_down(hf);
 }
 
@@ -142,6 +143,7 @@ static void
 look_up_again(struct client_async *a)
 {
 	bool numeric;
+	a->none_answers = false;
 	struct addrinfo *fresh = a->numeric ? NULL : client_link_resolve(a->host, a->port, &numeric, &a->trouble);
 	if (!fresh)
 		return;
@@ -233,7 +235,7 @@ hf_async_step(struct hf *hf)
 	struct client_async *a = hf->async;
 	a->now_ms = clock_steady_ms();
 	if (a->state == DOWN && a->now_ms >= a->until_ms) {
-		if (a->told_down)
+		if (a->none_answers)
 			look_up_again(a);
 		attempt(hf, ECONNREFUSED);
 	}
@@ -331,8 +333,9 @@ void
 hf_async_watch(struct hf *hf, const struct hf_watch *want)
 {
 	struct client_async *a = hf->async;
-	/* One watch a connection: a standing one ends with it. */
+	/* One watch a connection: a standing one ends with it, and what is here of it says nothing about the new one. */
 	if (a->state == UP && a->watch.wanted && a->watch.asked)
 		client_link_break(&hf->link, "was left for another watch");
+	a->watch.asked = false;
 	client_watch_set(&a->watch, want);
 }

@@ -36,6 +36,7 @@ struct client_async {
 	uint64_t random;
 	bool tell_up, tell_down; /* to be told by next */
 	bool told_down; /* and not up since */
+	bool none_answers; /* of the addresses: they are looked up again before the next attempt */
 	struct hf_failure trouble; /* why it is down */
 	struct hf_failure failure; /* of the event that was told last */
 	struct client_queue queue;

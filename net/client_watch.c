@@ -128,7 +128,7 @@ client_watch_notified(struct client_watch *w, const struct client_answer *note, 
 {
 	uint32_t n = note->params->array.n;
 	const struct hf_value *last = n ? &note->params->array.items[n - 1] : NULL;
-	if (!w->wanted || !last)
+	if (!w->wanted || !w->asked || !last)
 		return false;
 	if (is(note->method, "changed") && last->type == HF_ARRAY && last->array.n > 0) {
 		event->kind = HF_CHANGED;

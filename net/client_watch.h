@@ -14,7 +14,7 @@
 
 struct client_watch {
 	bool wanted; /* by the program, and not ended */
-	bool asked; /* on this connection */
+	bool asked; /* on this connection; until then no message of it is this watch's */
 	char *location, *group, *sku; /* own copies; NULL: any */
 	bool threshold_only, full;
 	int64_t since;

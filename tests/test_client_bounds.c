@@ -2,9 +2,12 @@
  * test_client_bounds.c: the connection that lasts, against a scripted peer: the window and the queue, the descriptor, strangers, the
  * watch, the blocking calls on it. What is sent again is in test_client_async.c.
  */
+#define _GNU_SOURCE
 #include "tests/check.h"
 #include "tests/async_rig.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -197,6 +200,88 @@ a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone(void)
 	check(strcmp(async_notes[3], "watch[{\"sku\"=>\"A\", \"since\"=>555}]") == 0);
 }
 
+static void
+part_watch_far_ahead(struct requests *r)
+{
+	uint32_t number;
+	async_note(request_text(r, &number));
+	answer_text(r, number, "nil", "{'seq': 5000}");
+	notify_text(r, "'changed'", "[[5001, 'A', 'L', 4, 5]]");
+	notify_text(r, "'changed'", "[[5002, 'A', 'L', 4, 6]]");
+	notify_text(r, "'reached'", "[5003]");
+}
+
+static void
+part_watch_refused(struct requests *r)
+{
+	uint32_t number;
+	async_note(request_text(r, &number));
+	answer_text(r, number, "['gone', 'not kept', {'oldest': 500}]", "nil");
+}
+
+static void
+part_watch_from_100(struct requests *r)
+{
+	uint32_t number;
+	async_note(request_text(r, &number));
+	answer_text(r, number, "nil", "{'seq': 100}");
+	notify_text(r, "'changed'", "[[101, 'B', 'L', 4, 5]]");
+	request_drain(r);
+}
+
+/* The next thing that is said of a watch. */
+static bool
+watch_says(struct hf *hf, enum hf_event_kind kind, uint64_t seq)
+{
+	struct hf_event e;
+	for (int left = ASYNC_BOUND_MS; left > 0; left -= 10) {
+		while (hf_async_next(hf, &e))
+			if (e.kind != HF_CONNECTED && e.kind != HF_DISCONNECTED)
+				return e.kind == kind && e.seq == seq;
+		hf_async_wait(hf, 10);
+	}
+	return false;
+}
+
+/* Everything of the first part is here, and nothing of it taken. */
+static struct hf *
+watching_with_all_read(struct scripted_peer *p, const peer_part *parts)
+{
+	struct hf_event e;
+	async_notes_n = 0;
+	scripted_start(p, parts);
+	struct hf *hf = async_opened(p, NULL);
+	if (!hf)
+		return NULL;
+	hf_async_watch(hf, &(struct hf_watch){ .group = "A", .since = 5000 });
+	if (!async_await(hf, HF_CONNECTED, &e))
+		return NULL;
+	scripted_played(p, 1);
+	hf_async_step(hf);
+	return hf;
+}
+
+static void
+a_new_watch_is_told_nothing_of_the_one_before(void)
+{
+	static const peer_part changes[] = { part_watch_far_ahead, part_watch_from_100, NULL };
+	static const peer_part refusal[] = { part_watch_refused, part_watch_from_100, NULL };
+	static const struct hf_watch b = { .group = "B", .since = 100 };
+	struct scripted_peer p;
+	for (int refused = 0; refused < 2; refused++) {
+		struct hf *hf = watching_with_all_read(&p, refused ? refusal : changes);
+		check(hf != NULL);
+		check(refused || (watch_says(hf, HF_WATCHING, 5000) && watch_says(hf, HF_CHANGED, 5001)));
+		hf_async_watch(hf, &b);
+		check(watch_says(hf, HF_WATCHING, 100));
+		check(watch_says(hf, HF_CHANGED, 101));
+		hf_close(hf);
+		scripted_stop(&p);
+		check_equal(async_notes_n, 2);
+		check(strcmp(async_notes[1], "watch[{\"group\"=>\"B\", \"since\"=>100}]") == 0);
+	}
+}
+
 /* ---- the blocking calls on it ---- */
 
 static void
@@ -227,6 +312,54 @@ what_cannot_be_opened_says_why(void)
 	check(strstr(failure.message, "no address for 'no.such.host.invalid'") != NULL);
 }
 
+static int looked_up; /* names and numbers */
+
+/* In front of the C library's. */
+int
+getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	looked_up++;
+	return real(host, service, hints, list);
+}
+
+static void
+part_answer_one(struct requests *r)
+{
+	uint32_t number;
+	if (request_next(r, &number))
+		answer_text(r, number, "nil", "7");
+}
+
+/* Looking up blocks. */
+static void
+a_name_is_looked_up_again_only_when_none_of_its_addresses_answers(void)
+{
+	static const peer_part parts[] = { part_take_one, part_answer_one, NULL };
+	struct hf_async_options options = { .back_off_ms = 2 };
+	struct scripted_peer p;
+	struct hf_failure failure;
+	struct hf_event e;
+	scripted_start(&p, parts);
+	struct hf *hf = hf_async_open("localhost", p.port, &options, &failure);
+	check(hf != NULL);
+	int before = looked_up;
+	async_send_word(hf, "reserve", "a", HOW());
+	check(async_await(hf, HF_ANSWER, &e));
+	check(e.outcome == HF_OK && e.sent_n == 2);
+	check_equal(looked_up, before);
+	scripted_stop(&p); /* nobody listens any more */
+	for (int left = ASYNC_BOUND_MS; left > 0 && looked_up == before; left -= 10) {
+		while (hf_async_next(hf, &e))
+			;
+		hf_async_wait(hf, 10);
+	}
+	check(looked_up > before);
+	hf_close(hf);
+}
+
 /* Both headers as a C++ program sees them. */
 static void
 the_headers_compile_as_cplusplus(void)
@@ -249,8 +382,10 @@ static const struct check tests[] = {
 	CHECK(the_descriptor_stays_and_is_readable_when_there_is_work),
 	CHECK(a_stranger_is_named_and_nothing_happened),
 	CHECK(a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone),
+	CHECK(a_new_watch_is_told_nothing_of_the_one_before),
 	CHECK(blocking_calls_wait_through_a_lost_connection),
 	CHECK(what_cannot_be_opened_says_why),
+	CHECK(a_name_is_looked_up_again_only_when_none_of_its_addresses_answers),
 	CHECK(the_headers_compile_as_cplusplus),
 };
 

@@ -333,16 +333,27 @@ supervisor_up(const struct supervisor *s, enum supervisor_part part)
 	return s && s->parts[part].up;
 }
 
+/* Waits for the life pipe's end, past the letters before it: one of two processes may have ended and the other hang. */
+static void
+life_end_wait(struct supervisor *s, int64_t most_ms)
+{
+	int64_t until_ms = clock_steady_ms() + most_ms;
+	struct pollfd life = { .fd = s->life_fd, .events = POLLIN };
+	char letters[64];
+	for (int64_t left_ms = most_ms; left_ms >= 0; left_ms = until_ms - clock_steady_ms())
+		if (poll(&life, 1, (int)left_ms) > 0 && read(s->life_fd, letters, sizeof letters) == 0)
+			return;
+}
+
 void
 supervisor_close(struct supervisor *s)
 {
 	if (!s)
 		return;
 	if (s->pid > 0) {
-		struct pollfd life = { .fd = s->life_fd, .events = POLLIN };
 		kill(s->pid, SIGTERM);
-		if (poll(&life, 1, s->stopping ? 0 : GATE_END_MS_MAX) <= 0)
-			kill(s->pid, SIGKILL);
+		life_end_wait(s, s->stopping ? 0 : GATE_END_MS_MAX);
+		kill(s->pid, SIGKILL); /* as in gate_ended() */
 		waitpid(s->pid, NULL, 0);
 	}
 	watches_end(s);

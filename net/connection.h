@@ -79,7 +79,7 @@ struct connection {
 	struct { uint64_t end, position; } marks[MARKS];
 	unsigned marks_first, marks_n;
 	struct buffer reads; /* struct waiting_read and its frame, of each reply under C5, in the order of `out` */
-	int64_t progress_ms; /* steady, when output last moved */
+	int64_t progress_ms; /* steady: blocked: since when nothing moves; lingering: since when */
 	size_t held; /* as counted in *loop->held_bytes */
 };
 

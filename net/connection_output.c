@@ -295,12 +295,12 @@ connection_flush(struct connection *c, uint64_t durable)
 			return;
 		}
 		counters_add(&c->loop->counters, COUNTER_WRITES, 1);
-		c->progress_ms = n > 0 || !c->progress_ms ? clock_steady_ms() : c->progress_ms;
 		c->sent += n > 0 ? (uint64_t)n : 0;
 		counters_add(&c->loop->counters, COUNTER_BYTES_OUT, n > 0 ? (uint64_t)n : 0);
 		if (c->sent < c->cleared) {
 			connection_dirty_remove(c);
 			c->blocked = true;
+			c->progress_ms = clock_steady_ms();
 			if (event_add(c->writable, NULL) < 0) {
 				connection_close(c);
 				return;

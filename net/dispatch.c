@@ -217,7 +217,7 @@ remote_done(struct dispatch *d, struct remote *r, uint64_t wait_for, uint32_t fl
 	record.n = r->reply.used;
 	r->has_frame = false;
 	ring_release(r->in);
-	dispatch_remote_put(d, r, &record);
+	dispatch_remote_put(r, &record);
 }
 
 static void
@@ -385,9 +385,10 @@ dispatch_bells(struct loop *l)
 	}
 	for (unsigned i = 1; i < d->loops_n; i++) {
 		struct remote *r = &d->remotes[i];
-		if (r->rang || ring_was_full(r->in))
+		bool full = ring_was_full(r->in); /* a fence, too: only now is it looked whether the journal's bell comes behind what was put */
+		if (full || (r->told && r->waits_for <= batcher_durable(l->batcher)))
 			loop_ring(r->loop);
-		r->rang = false;
+		r->told = false;
 	}
 }
 
@@ -407,6 +408,6 @@ dispatch_socket(struct loop *first, unsigned to, int fd)
 	struct remote *r = &first->dispatch->remotes[to];
 	if (!dispatch_remote_ready(r) || !ring_put(r->out, &(struct ring_record){ .kind = RING_SOCKET, .token = (uint64_t)fd }))
 		return false;
-	r->rang = true;
+	dispatch_remote_told(r, 0);
 	return true;
 }

@@ -39,7 +39,8 @@ struct remote {
 	struct buffer reply; /* to that frame; or one that found `out` full */
 	struct ring_record waiting;
 	bool has_waiting;
-	bool rang; /* something was put that is durable already: the journal's bell will not come for it */
+	bool told; /* something was put in this round; */
+	uint64_t waits_for; /* the first of it to go waits for this position: when that is durable, no bell of the journal will come for it */
 };
 
 struct dispatch {
@@ -77,8 +78,17 @@ dispatch_asked_of(const struct handling *h, int64_t since_ms, const uint8_t *fra
 	return asked;
 }
 
+/* Something was put that waits for this position, 0: for none. */
+static inline void
+dispatch_remote_told(struct remote *r, uint64_t wait_for)
+{
+	if (!r->told || wait_for < r->waits_for)
+		r->waits_for = wait_for;
+	r->told = true;
+}
+
 /* A reply that finds the ring full stays in `waiting`; nothing more is taken from that loop until it is gone. */
-void dispatch_remote_put(struct dispatch *, struct remote *, const struct ring_record *);
+void dispatch_remote_put(struct remote *, const struct ring_record *);
 /* Nothing is left in `waiting`. */
 bool dispatch_remote_ready(struct remote *);
 void dispatch_asked_append(const struct dispatch *, struct buffer *reply, struct ring_record *, const struct asked *);

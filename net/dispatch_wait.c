@@ -13,12 +13,12 @@ remote_of(struct dispatch *d, unsigned origin)
 }
 
 void
-dispatch_remote_put(struct dispatch *d, struct remote *r, const struct ring_record *record)
+dispatch_remote_put(struct remote *r, const struct ring_record *record)
 {
-	if (record->wait_for <= batcher_durable(d->loop->batcher))
-		r->rang = true;
-	if (ring_put(r->out, record))
+	if (ring_put(r->out, record)) {
+		dispatch_remote_told(r, record->wait_for);
 		return;
+	}
 	ensure(!r->has_waiting);
 	r->waiting = *record;
 	r->has_waiting = true;
@@ -29,7 +29,7 @@ dispatch_remote_ready(struct remote *r)
 {
 	if (r->has_waiting && ring_put(r->out, &r->waiting)) {
 		r->has_waiting = false;
-		r->rang = true;
+		dispatch_remote_told(r, 0);
 	}
 	return !r->has_waiting;
 }
@@ -67,7 +67,7 @@ answer(struct dispatch *d, unsigned origin, uint64_t token, struct buffer *reply
 		dispatch_asked_append(d, &r->reply, &record, asked);
 		record.bytes = r->reply.at;
 		record.n = r->reply.used;
-		dispatch_remote_put(d, r, &record);
+		dispatch_remote_put(r, &record);
 	} else {
 		struct connection *c = connection_find(d->loop, token);
 		if (c)
@@ -157,7 +157,7 @@ parked_try(struct dispatch *d, struct parked *p)
 		return false;
 	case HANDLED_ENGINE: { /* on the way its cell got a hold that is due: the engine knows */
 		struct connection *c = connection_find(l, p->token);
-		struct ring_record frame = { .kind = RING_FRAME, .token = p->token, .bytes = p->frame, .n = p->n };
+		struct ring_record frame = { .kind = RING_FRAME, .token = p->token, .since_ns = clock_steady_ns(), .bytes = p->frame, .n = p->n };
 		if (c && !ring_put(d->to_engine, &frame))
 			return false;
 		d->put = true;

@@ -51,7 +51,10 @@ bool ring_put(struct ring *, const struct ring_record *);
 /* Consumer's thread. At most one record is lent at a time. */
 bool ring_get(struct ring *, struct ring_record *);
 void ring_release(struct ring *);
-/* Whether the producer met a full ring since the last question: then it wants to hear that there is room again. */
+/*
+ * Whether the producer met a full ring since the last question: then it wants to hear that there is room again. A full fence: what the
+ * asker loads behind it is no older than what it put, into any ring, before.
+ */
 bool ring_was_full(struct ring *);
 
 #endif

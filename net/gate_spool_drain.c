@@ -26,11 +26,13 @@ drain_fini(struct drain *d)
 	buffer_fini(&d->message);
 }
 
-/* DR1. Batches that are tried again are among the later ones. */
+/* DR1. Batches that are tried again are among the later ones. One that failed may have an event that is in neither. */
 static void
 delivered_tell(struct drain *d)
 {
 	uint64_t first = later_first(&d->later);
+	if (d->failed)
+		return;
 	for (int i = 0; i < DRAIN_BATCHES_MAX; i++) {
 		const struct drain_batch *b = &d->batches[i];
 		if (b->used && !b->retry && b->numbers[0] < first)
@@ -60,7 +62,7 @@ drain_hurry(struct drain *d, int64_t now_ms)
 {
 	later_hurry(&d->later, now_ms);
 	d->lap_wait_ms = 0;
-	d->lap_due_ms = now_ms;
+	d->lap_due_ms = d->held_due_ms = now_ms;
 }
 
 /* ---- outcomes ---- */

@@ -29,6 +29,7 @@
 #define DRAIN_BURST_MS 10 /* what of the rate may be saved up */
 #define DRAIN_CARRY_MAX 4096 /* events in one step */
 #define DRAIN_LAP_MS_MAX 5000 /* between two readings of what was carried and came back */
+#define DRAIN_HELD_WORTH 4 /* so many events are carried for each one delivered without a pause, to give back the oldest segment */
 
 struct drain_batch {
 	bool used, retry;
@@ -54,6 +55,9 @@ struct drain {
 	int64_t saved_ms; /* when that was so */
 	uint64_t lap; /* the first number that was carried because there was too much; 0: none */
 	int64_t lap_due_ms, lap_wait_ms;
+	uint64_t held_lap; /* the first number of the lap of what holds the oldest segment; from here on all was carried in it */
+	uint64_t held_carried, held_delivered; /* in this lap; as of its begin */
+	int64_t held_due_ms, held_wait_ms;
 	struct buffer message; /* that is being built */
 	struct why why;
 	bool failed;

@@ -213,6 +213,31 @@ oldest_held(struct drain *d)
 	return true;
 }
 
+/*
+ * DR2 for the oldest segment. In a lap each event that is held is carried once, which wins the room of what was delivered between them.
+ * Another lap is worth its writes when about as much was delivered since; else it comes ever more seldom.
+ */
+static int
+oldest_carry(struct drain *d, int64_t now_ms, int64_t wall_ms, struct why *why)
+{
+	uint64_t before = d->counters->spool_carried;
+	if (!oldest_held(d))
+		return 0;
+	if (later_first(&d->later) >= d->held_lap) {
+		bool worth = (d->counters->spool_delivered - d->held_delivered) * DRAIN_HELD_WORTH >= d->held_carried;
+		if (!worth && now_ms < d->held_due_ms)
+			return 0;
+		d->held_wait_ms = worth ? LATER_WAIT_MS : 2 * d->held_wait_ms < DRAIN_LAP_MS_MAX ? 2 * d->held_wait_ms : DRAIN_LAP_MS_MAX;
+		d->held_due_ms = now_ms + d->held_wait_ms;
+		d->held_delivered = d->counters->spool_delivered;
+		d->held_carried = 0;
+		d->held_lap = spool_last(d->spool) + 1;
+	}
+	int carried = carry(d, DRAIN_CARRY_MAX, spool_oldest_full(d->spool), false, wall_ms, why);
+	d->held_carried += d->counters->spool_carried - before;
+	return carried;
+}
+
 int
 drain_step(struct drain *d, int64_t now_ms, int64_t wall_ms, struct why *why)
 {
@@ -221,7 +246,7 @@ drain_step(struct drain *d, int64_t now_ms, int64_t wall_ms, struct why *why)
 	rate_save(d, now_ms);
 	if (later_full(&d->later) && carry(d, DRAIN_CARRY_MAX, UINT64_MAX, true, wall_ms, why))
 		return -1;
-	if (oldest_held(d) && carry(d, DRAIN_CARRY_MAX, spool_oldest_full(d->spool), false, wall_ms, why))
+	if (oldest_carry(d, now_ms, wall_ms, why))
 		return -1;
 	for (;;) {
 		int fresh = fresh_send(d, now_ms, why);

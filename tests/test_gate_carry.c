@@ -138,14 +138,12 @@ server_answers(struct gate_request *request, struct buffer *reply)
 	}
 }
 
-/* What the gate does when it wakes up, and the server's answers to all that was sent. How many requests; -1: the disk failed. */
+/* The server's answers to all that was sent. How many requests. */
 static int
-wake(void)
+answers(void)
 {
 	static struct buffer reply;
 	int n = 0;
-	if (drain_step(&w.drain, w.now_ms, w.now_ms, &w.why) < 0)
-		return -1;
 	for (uint64_t number = w.queue.first; number < w.queue.next; number++, n++) {
 		struct gate_request *request = gate_queue_at(&w.queue, number);
 		gate_queue_turn(&w.queue, request, REQUEST_SENT);
@@ -154,6 +152,16 @@ wake(void)
 		gate_queue_answered(&w.queue, request, NULL, 0);
 	}
 	buffer_fini(&reply);
+	return n;
+}
+
+/* What the gate does when it wakes up. How many requests; -1: the disk failed. */
+static int
+wake(void)
+{
+	if (drain_step(&w.drain, w.now_ms, w.now_ms, &w.why) < 0)
+		return -1;
+	int n = answers();
 	return spool_tend(w.spool, w.now_ms, &w.why) < 0 ? -1 : n;
 }
 
@@ -224,11 +232,38 @@ much_that_is_refused_for_now_leaves_room_for_others(void)
 	check(gate_begin(SEGMENT_BYTES, SMALL));
 	w.stuck_from = 3, w.stuck_to = 3 + STUCK;
 	for (int i = 0; i < 1000 && w.asked < 3 * ROOM; i++) {
+		int wakes;
 		check_equal(till_asks(100), 0);
-		check(rest(20) > 0);
+		check((wakes = rest(500)) > 0 && wakes < 500);
 		w.now_ms += 1000;
 	}
 	check(w.asked >= 3 * ROOM);
+	check(all_arrives());
+	world_end();
+}
+
+/* A third of it, and few others or none: it is not carried again and again. */
+static void
+what_is_refused_for_now_is_carried_seldom_when_little_else_comes(void)
+{
+	enum { SMALL = 4, ROOM = SMALL * SEGMENT_BYTES / (EVENT_N + SPOOL_RECORD_BYTES), STUCK = ROOM / 3, SECONDS = 300 };
+	world_begin();
+	check(gate_begin(SEGMENT_BYTES, SMALL));
+	w.stuck_from = 3, w.stuck_to = 3 + STUCK;
+	for (int i = 0; i < 1000 && w.asked < STUCK + 10; i++, w.now_ms += 1000) {
+		check_equal(till_asks(100), 0);
+		check(rest(500) > 0);
+	}
+	uint64_t carried = w.counters.spool_carried;
+	for (int i = 0; i < SECONDS; i++) {
+		check_equal(till_asks(1), 0);
+		for (int k = 0; k < 10; k++, w.now_ms += 100) {
+			int wakes = rest(500);
+			check(wakes > 0 && wakes < 500);
+		}
+	}
+	check_equal(w.has_n, w.asked - STUCK);
+	check(w.counters.spool_carried - carried < (uint64_t)STUCK * SECONDS * 1000 / DRAIN_LAP_MS_MAX + 10 * STUCK);
 	check(all_arrives());
 	world_end();
 }
@@ -256,6 +291,27 @@ more_than_memory_takes_is_carried_and_holds_up_nobody(void)
 		check(rest(3000) > 0);
 	}
 	check(w.refused_n - refused < 8 * (uint64_t)STUCK);
+	check(all_arrives());
+	world_end();
+}
+
+/* As when there is no memory to remember what the server refused for now: only the spool still has it. */
+static void
+a_delivery_that_failed_says_nothing_more_is_delivered(void)
+{
+	struct spool_figures f;
+	world_begin();
+	check(gate_begin(SEGMENT_BYTES, SEGMENTS));
+	check_equal(till_asks(10), 0);
+	check_equal(drain_step(&w.drain, w.now_ms, w.now_ms, &w.why), 0);
+	w.drain.failed = true;
+	check_equal(answers(), 1);
+	spool_figures(w.spool, &f);
+	check_equal(f.waiting, 10);
+	check_equal(drain_step(&w.drain, w.now_ms, w.now_ms, &w.why), -1);
+	gate_end();
+	sim_disk_kill(w.disk);
+	check(gate_begin(SEGMENT_BYTES, SEGMENTS));
 	check(all_arrives());
 	world_end();
 }
@@ -334,7 +390,9 @@ main(int argc, char **argv)
 	static const struct check tests[] = {
 		CHECK(what_is_refused_for_now_does_not_hold_the_oldest_segment),
 		CHECK(much_that_is_refused_for_now_leaves_room_for_others),
+		CHECK(what_is_refused_for_now_is_carried_seldom_when_little_else_comes),
 		CHECK(more_than_memory_takes_is_carried_and_holds_up_nobody),
+		CHECK(a_delivery_that_failed_says_nothing_more_is_delivered),
 		CHECK(a_disk_that_ends_at_any_call_loses_nothing_that_was_carried),
 	};
 	return check_run("tests/test_gate_carry", tests, sizeof tests / sizeof tests[0], argc, argv);

@@ -363,17 +363,17 @@ host_figures(const struct host *h, struct host_figures *f)
 	f->journal_bytes = atomic_load_explicit(&h->journal_bytes, memory_order_relaxed);
 }
 
-int
+enum host_end
 host_close(struct host *h, struct why *why)
 {
-	int result = 0;
+	enum host_end end = HOST_CLOSED;
 	bool served = h->running;
 	checkpointer_stop(h);
 	host_ahead_stop(&h->ahead);
 	if (served && batcher_settle(h->batcher, why) < 0)
-		result = -1;
+		end = HOST_JOURNAL_FAILED;
 	else if (served && checkpoint_finish(h->checkpoint, batcher_durable(h->batcher), why) < 0)
-		result = -1;
+		end = HOST_IMAGE_FAILED;
 	batcher_free(h->batcher);
 	if (h->checkpoint)
 		checkpoint_close(h->checkpoint);
@@ -386,5 +386,5 @@ host_close(struct host *h, struct why *why)
 	if (h->disk)
 		h->disk->calls->end(h->disk);
 	free(h);
-	return result;
+	return end;
 }

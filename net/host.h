@@ -54,10 +54,12 @@ struct host_figures {
 };
 void host_figures(const struct host *, struct host_figures *);
 
-/*
- * Ends the threads, folds to the end, closes and frees. 0; -1: why (the journal had failed, or the image could not be written: the
- * journal still has everything).
- */
-int host_close(struct host *, struct why *);
+enum host_end {
+	HOST_CLOSED,
+	HOST_JOURNAL_FAILED, /* before, or in the last append: what was not durable then is unknown */
+	HOST_IMAGE_FAILED, /* the journal has everything */
+};
+/* Ends the threads, folds to the end, closes and frees. *why: of the latter two. */
+enum host_end host_close(struct host *, struct why *);
 
 #endif

@@ -109,21 +109,20 @@ static enum server_end
 server_close(struct server *s, bool opened)
 {
 	struct why why = { "" };
-	bool failed = s->host && batcher_failed(host_batcher(s->host));
 	loops_end(s);
-	if (s->host && opened && !failed)
+	if (s->host && opened && !batcher_failed(host_batcher(s->host)))
 		server_say(s, "writing the image");
-	int closed = s->host ? host_close(s->host, &why) : 0;
+	enum host_end closed = s->host ? host_close(s->host, &why) : HOST_CLOSED;
 	loops_free(s);
 	if (!opened || s->not_started) {
 		server_say(s, "%s", s->why.text);
 		return SERVER_NOT_STARTED;
 	}
-	if (failed) {
+	if (closed == HOST_JOURNAL_FAILED) {
 		server_say(s, "the journal failed: %s. What was answered is durable; what was in flight is unknown. Start again to recover", why.text);
 		return SERVER_JOURNAL_FAILED;
 	}
-	if (closed < 0) {
+	if (closed == HOST_IMAGE_FAILED) {
 		server_say(s, "stopped, but the image could not be written: %s. The journal has everything", why.text);
 		return SERVER_IMAGE_FAILED;
 	}

@@ -9,6 +9,7 @@
 
 #include "holdfast/holdfast.h"
 #include "net/config.h"
+#include "net/host.h"
 #include "net/server.h"
 
 #include <poll.h>
@@ -44,17 +45,23 @@ ready(void *context, const struct server_ports *ports, struct why *why)
 	return (int)syscall(SYS_write, told, &ports->rpc, sizeof ports->rpc) == sizeof ports->rpc ? 0 : -1;
 }
 
+static bool
+config_make(struct config *config)
+{
+	struct why why;
+	char *argv[] = { "holdfastd", "--data", data, "--listen", "127.0.0.1:0", "--http", "off", "--gate", "off", "--cells-max", "1000",
+		"--reservations-max", "1000", "--history-max", "1000", "--free-ids-max", "1000", "--segment-bytes", "16M", "--image-age-ms", "50ms" };
+	return config_read(config, sizeof argv / sizeof *argv, argv, &why) == 0;
+}
+
 _Noreturn static void
 serve(void)
 {
 	static struct config config;
 	static char log[300];
-	struct why why;
 	snprintf(log, sizeof log, "%s/log", folder);
 	struct server_calls calls = { .say = say, .ready = ready, .context = log };
-	char *argv[] = { "holdfastd", "--data", data, "--listen", "127.0.0.1:0", "--http", "off", "--gate", "off", "--cells-max", "1000",
-		"--reservations-max", "1000", "--history-max", "1000", "--free-ids-max", "1000", "--segment-bytes", "16M", "--image-age-ms", "50ms" };
-	_exit(config_read(&config, sizeof argv / sizeof *argv, argv, &why) < 0 ? SERVER_USAGE : (int)server_run(&config, &calls));
+	_exit(config_make(&config) ? (int)server_run(&config, &calls) : SERVER_USAGE);
 }
 
 /* True: it serves, and `hf` is connected. False: it has ended (wait_end says how). */
@@ -401,6 +408,40 @@ an_end_without_the_image_says_so(void)
 	place_remove();
 }
 
+/* What is decided in the last moment is appended when nothing else runs any more. The same of the image. */
+static void
+a_host_that_closes_says_which_of_the_two_failed(void)
+{
+	static const struct { const char *only; enum host_end end; } rows[] = { { "journal-", HOST_JOURNAL_FAILED }, { "data/image", HOST_IMAGE_FAILED },
+		{ "no such file", HOST_CLOSED } };
+	static struct config config;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct why why = { "" };
+		struct result result;
+		place_new();
+		check(config_make(&config));
+		struct host_options options = { .data = data, .limits = config.limits, .engine = config.engine, .image_map_bytes = config.image_map_bytes,
+			.checkpoint = CHECKPOINT_OPTIONS_DEFAULT };
+		journal_options_init(&options.journal);
+		options.journal.segment_bytes = config.segment_bytes;
+		struct host *h = host_open(&options, &why);
+		check(h != NULL);
+		check(spare_is_made());
+		struct command c = { .kind = COMMAND_EVENT, .event = { .source = { (const uint8_t *)"till", 4 }, .n = 1, .kind = EVENT_RECEIPT,
+			.sku = { (const uint8_t *)"A", 1 }, .location = { (const uint8_t *)"L", 1 }, .qty = 1, .at = -1, .as_of = -1 } };
+		check(batcher_begin(host_batcher(h), clock_wall_ms()));
+		engine_execute(host_engine(h), &c, &result);
+		check_equal(result.status, STATUS_OK);
+		faults->appends = i == 0;
+		faults_arm(rows[i].only, 1, FAULT_EIO, true);
+		check_equal(host_close(h, &why), rows[i].end);
+		check_equal(faults_disarm(), rows[i].end != HOST_CLOSED);
+		check_equal(why.text[0] != 0, rows[i].end != HOST_CLOSED);
+		faults->appends = false;
+		place_remove();
+	}
+}
+
 static const struct check tests[] = {
 	CHECK(a_journal_that_fails_at_any_call_of_an_append_acknowledges_nothing_false),
 	CHECK(a_sync_that_stalls_is_waited_for),
@@ -408,6 +449,7 @@ static const struct check tests[] = {
 	CHECK(without_room_for_the_journal_holds_are_refused_and_facts_pass),
 	CHECK(an_image_that_cannot_be_written_costs_nothing_but_room),
 	CHECK(an_end_without_the_image_says_so),
+	CHECK(a_host_that_closes_says_which_of_the_two_failed),
 };
 
 int

@@ -257,7 +257,9 @@ handle_policy(struct call *call)
 		pairs = 0;
 	for (; pairs > 0; pairs--) {
 		int key = reader_key(&call->params, keys, 2, &hint);
-		if (key >= 0 && !reader_nil(&call->params))
+		if (reader_nil(&call->params))
+			continue;
+		if (key >= 0)
 			return key == 0 ? policy_set(call) : read_policy(call);
 		if (!reader_skip(&call->params))
 			break;

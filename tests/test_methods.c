@@ -163,6 +163,9 @@ policies_and_groups_are_set_and_shown(void)
 	static const struct world_row later[] = {
 		{ "policy", "[{'get': {'cells': [['a', 'l1'], ['x', 'l1']], 'groups': ['g', 'h']}}]", "nil, {\"seq\"=>*, \"cells\"=>[[\"a\", \"l1\", "
 		  "{\"safety_stock\"=>2, \"oversell_limit\"=>0}], [\"x\", \"l1\", nil]], \"groups\"=>{\"g\"=>{\"members\"=>[\"l2\", \"l1\"]}, \"h\"=>nil}}" },
+		{ "policy", "[{'set': nil, 'get': {'groups': ['h']}}]", "nil, {\"seq\"=>*, \"groups\"=>*" },
+		{ "policy", "[{'get': nil, 'note': nil, 'set': {}}]", "nil, {\"seq\"=>*}" },
+		{ "policy", "[{'set': nil, 'get': nil}]", "[\"bad_request\", *" },
 		{ "policy", "[{'get': {'units': []}}]", "[\"bad_request\", \"units: not supported yet\", {}], nil" },
 		{ "ats", "[[['a', 'g'], ['b', 'g']]]", "nil, [*, [11, 5]]" },
 		{ "scan", "[{'group': 'g', 'sku_prefix': 'a'}]", "nil, {\"seq\"=>*, \"cells\"=>[[\"a\", \"l*\", *], [\"a\", \"l*\", *]], \"cursor\"=>nil}" },

@@ -29,11 +29,10 @@ struct service {
 	uint64_t (*lost)(void *host, uint64_t seq); /* 0; else seq lies in what a restore lost, which ends there. NULL: nothing was ever restored */
 	void (*status)(void *host, struct buffer *out); /* appends one msgpack map: host figures for the `status` method */
 	void *host;
-	uint64_t room_bytes; /* unused by readers */
 	bool (*room)(void *host); /* engine thread: true while the batch buffer takes another step (STEP_ROOM) */
 	bool (*late)(void *host); /* engine thread: a long request has had its time: HANDLED_AGAIN */
 	bool (*overloaded)(void *host); /* new holds are answered `overloaded` (disk reserve) */
-	const char *(*read_only)(void *host); /* NULL, or why commands are refused */
+	const char *(*read_only)(void *host); /* NULL, or why commands are refused. holdfastd never refuses them for that */
 };
 
 /* Where a request may be handled. */

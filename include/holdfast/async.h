@@ -20,7 +20,8 @@
  * ---- What became of a request: exactly one HF_ANSWER event each, with
  *
  *   HF_OK       the result, durable
- *   HF_REFUSED  the server said no: nothing changed
+ *   HF_REFUSED  the server said no: nothing changed. With sent_n above 1 that is said of the last time: a commit that happened and
+ *               whose answer was lost is `wrong_state` when somebody has released it since (ask hf_reservation)
  *   HF_FAILED   it never left this process before its deadline: nothing happened
  *   HF_UNKNOWN  it left and no answer came in time. It may or may not have happened, and may even happen a little later: ask
  *               (hf_outcome_of, hf_reservation), or send the same again. Never send it with a new id.

@@ -59,8 +59,8 @@ struct hf_failure {
 };
 
 /*
- * Connects within timeout_ms, which is also how long each later wait for the server's next bytes may last. NULL: *failure says
- * why and the way out.
+ * Connects within timeout_ms for each address that a name has, one after another (and the time of looking it up); as long may each later
+ * wait for the server's next bytes last. NULL: *failure says why and the way out.
  */
 struct hf *hf_connect(const char *host, uint16_t port, int timeout_ms, struct hf_failure *failure);
 void hf_close(struct hf *);

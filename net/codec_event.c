@@ -6,10 +6,9 @@
  * that is applied is applied wholly.
  */
 #include "net/codec_params.h"
+#include "net/codec_identity.h"
 
 #define COUNT(list) ((int)(sizeof(list) / sizeof((list)[0])))
-#define DEFECT_TEXT " must be a string of 1 to 64 bytes of UTF-8 without control characters"
-#define DEFECT_PLACE " must be a string of 1 to 32 bytes of UTF-8 without control characters"
 #define LATER(what) what ": not supported yet"
 
 enum {
@@ -56,8 +55,7 @@ static const struct kind_row kinds[] = {
 struct event_parts {
 	const struct kind_row *kind;
 	bool has_qty, has_as_of;
-	bool identity_broken; /* source, n or id is there and no good */
-	const char *identity_defect;
+	const char *identity_defect; /* source, n or id is there and no good; NULL: they are */
 };
 
 static const struct kind_row *
@@ -81,12 +79,10 @@ defect(struct event_command *event, bool wrong, const char *message)
 }
 
 static void
-identity(struct event_parts *parts, bool right, const char *message)
+identity(struct event_parts *parts, const char *wrong)
 {
-	if (right || parts->identity_broken)
-		return;
-	parts->identity_broken = true;
-	parts->identity_defect = message;
+	if (!parts->identity_defect)
+		parts->identity_defect = wrong;
 }
 
 static void
@@ -123,20 +119,18 @@ to(struct reader *r, struct event_command *event)
 static void
 field(struct reader *r, int key, struct event_command *event, struct event_parts *parts)
 {
-	int64_t n = 0;
 	switch (key) {
 	case EVENT_V:
 		version(r, event);
 		break;
 	case SOURCE:
-		identity(parts, reader_text(r, PLACE_BYTES_MAX, &event->source), "source" DEFECT_PLACE);
+		identity(parts, event_source(r, &event->source));
 		break;
 	case N:
-		identity(parts, reader_int_in(r, 1, (int64_t)SEQ_MAX, &n), "n must be an integer 1..2^53-1");
-		event->n = (uint64_t)n;
+		identity(parts, event_n(r, &event->n));
 		break;
 	case ID:
-		identity(parts, reader_text(r, NAME_BYTES_MAX, &event->id), "id" DEFECT_TEXT);
+		identity(parts, event_id(r, &event->id));
 		break;
 	case KIND:
 		kind(r, event, parts);
@@ -206,9 +200,8 @@ finish_kind(struct event_command *event, const struct event_parts *parts)
 static void
 finish_identity(struct event_command *event, struct event_parts *parts)
 {
-	identity(parts, event->source.n > 0, "source is missing");
-	identity(parts, event->n > 0 || event->id.n > 0, "n or id is missing");
-	if (!parts->identity_broken)
+	identity(parts, event_anonymous(event->source.n > 0, event->n > 0 || event->id.n > 0));
+	if (!parts->identity_defect)
 		return;
 	event->source = event->id = (struct bytes){ NULL, 0 };
 	event->n = 0;
@@ -240,7 +233,7 @@ event_decode(struct reader *r, struct event_command *event)
 	int hint = 0;
 	*event = (struct event_command){ .kind = EVENT_KIND_UNKNOWN, .at = -1, .as_of = -1 };
 	if (!reader_map(r, &pairs)) {
-		identity(&parts, false, "an event must be a map");
+		identity(&parts, EVENT_NO_MAP);
 		if (!reader_skip(r))
 			return false;
 	}

@@ -276,16 +276,23 @@ linger_or_close(struct connection *c)
 		connection_close(c);
 }
 
-void
-connection_flush(struct connection *c, uint64_t durable)
+/* What is durable may go. */
+static void
+marks_clear(struct connection *c, uint64_t durable)
 {
-	if (c->blocked || c->state == CONNECTION_LINGERING)
-		return;
 	while (c->marks_n && c->marks[c->marks_first].position <= durable) {
 		c->cleared = c->marks[c->marks_first].end;
 		c->marks_first = (c->marks_first + 1) % MARKS;
 		c->marks_n--;
 	}
+}
+
+void
+connection_flush(struct connection *c, uint64_t durable)
+{
+	if (c->blocked || c->state == CONNECTION_LINGERING)
+		return;
+	marks_clear(c, durable);
 	if (c->reads.used > 0)
 		reads_settle(c);
 	if (c->cleared > c->sent) {
@@ -360,15 +367,10 @@ replies_unsay(struct connection *c)
 void
 connection_fail(struct connection *c)
 {
-	uint64_t durable = batcher_durable(c->loop->batcher);
 	if (c->state == CONNECTION_LINGERING)
 		return;
 	connection_finish(c);
-	while (c->marks_n && c->marks[c->marks_first].position <= durable) {
-		c->cleared = c->marks[c->marks_first].end;
-		c->marks_first = (c->marks_first + 1) % MARKS;
-		c->marks_n--;
-	}
+	marks_clear(c, batcher_durable(c->loop->batcher));
 	if (c->marks_n)
 		replies_unsay(c);
 	c->owed = 0;

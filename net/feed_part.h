@@ -33,6 +33,14 @@ struct feed_road {
 	bool told; /* the feed's own: since the loop was last rung */
 };
 
+/* For qsort and bsearch over numbers of locations. */
+static inline int
+feed_by_number(const void *a, const void *b)
+{
+	uint32_t l = *(const uint32_t *)a, r = *(const uint32_t *)b;
+	return (l > r) - (l < r);
+}
+
 /* A reader of the log with the place inside a batch. */
 struct stream {
 	struct log_reader *reader; /* NULL: opened when it is needed */

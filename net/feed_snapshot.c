@@ -115,13 +115,6 @@ struct wanted {
 	uint32_t n, location[GROUP_MEMBERS_MAX];
 };
 
-static int
-by_number(const void *a, const void *b)
-{
-	uint32_t l = *(const uint32_t *)a, r = *(const uint32_t *)b;
-	return (l > r) - (l < r);
-}
-
 /* What the name meant at the instant. 1; 0: nothing; -1: f->why. */
 static int
 wanted_find(struct feed *f, const struct scan_filter *filter, struct wanted *w)
@@ -143,7 +136,7 @@ wanted_find(struct feed *f, const struct scan_filter *filter, struct wanted *w)
 		if (!group_decode(&entry, &group, w->location) || group.members_n == 0)
 			return 0;
 		w->n = group.members_n;
-		qsort(w->location, w->n, sizeof w->location[0], by_number);
+		qsort(w->location, w->n, sizeof w->location[0], feed_by_number);
 		return 1;
 	}
 	w->location[0] = place;
@@ -154,7 +147,7 @@ wanted_find(struct feed *f, const struct scan_filter *filter, struct wanted *w)
 static bool
 wanted_has(const struct wanted *w, uint32_t location)
 {
-	return w->all || bsearch(&location, w->location, w->n, sizeof w->location[0], by_number);
+	return w->all || bsearch(&location, w->location, w->n, sizeof w->location[0], feed_by_number);
 }
 
 /* The cell as a view shows it. False: the filter leaves it out. */

@@ -82,19 +82,12 @@ watchers_end(struct feed *f)
 
 /* ---- the filter ---- */
 
-static int
-by_number(const void *a, const void *b)
-{
-	uint32_t l = *(const uint32_t *)a, r = *(const uint32_t *)b;
-	return (l > r) - (l < r);
-}
-
 /* A group's members may have changed since the last window. */
 static void
 members_look(const struct feed *f, struct watcher *w)
 {
 	if (w->members && view_members(engine_of(f), w->place, &w->members_version, w->members, &w->members_n))
-		qsort(w->members, w->members_n, sizeof *w->members, by_number);
+		qsort(w->members, w->members_n, sizeof *w->members, feed_by_number);
 }
 
 static bool
@@ -106,7 +99,7 @@ wanted(const struct watcher *w, const struct merged *m)
 		return false;
 	if (w->sku != VIEW_NONE && w->sku != m->change.sku)
 		return false;
-	return !w->members || bsearch(&m->change.location, w->members, w->members_n, sizeof *w->members, by_number);
+	return !w->members || bsearch(&m->change.location, w->members, w->members_n, sizeof *w->members, feed_by_number);
 }
 
 /* ---- telling ---- */

@@ -1,10 +1,7 @@
 /* gate_spool_split.c: see gate_spool_split.h. */
 #include "net/gate_spool_split.h"
 
-#include "net/codec_read.h"
-
-#define DEFECT_PLACE " must be a string of 1 to 32 bytes of UTF-8 without control characters"
-#define DEFECT_TEXT " must be a string of 1 to 64 bytes of UTF-8 without control characters"
+#include "net/codec_identity.h"
 
 enum { SOURCE, N, ID, AT, KEYS };
 static const struct key keys[KEYS] = { [SOURCE] = KEY("source"), [N] = KEY("n"), [ID] = KEY("id"), [AT] = KEY("at") };
@@ -14,18 +11,16 @@ static const char *
 identity_field(struct reader *r, int key, struct spool_identity *identity, bool *has_id)
 {
 	struct bytes id;
-	int64_t n;
+	const char *wrong;
 	switch (key) {
 	case SOURCE:
-		return reader_text(r, PLACE_BYTES_MAX, &identity->source) ? NULL : "source" DEFECT_PLACE;
+		return event_source(r, &identity->source);
 	case N:
-		if (!reader_int_in(r, 1, (int64_t)SEQ_MAX, &n))
-			return "n must be an integer 1..2^53-1";
-		identity->n = (uint64_t)n;
-		return NULL;
+		return event_n(r, &identity->n);
 	case ID:
-		*has_id = reader_text(r, NAME_BYTES_MAX, &id);
-		return *has_id ? NULL : "id" DEFECT_TEXT;
+		wrong = event_id(r, &id);
+		*has_id = !wrong;
+		return wrong;
 	default:
 		reader_int_in(r, 0, INSTANT_MAX, &identity->at); /* a bad one is for the server to judge */
 		return NULL;
@@ -43,7 +38,7 @@ identity_read(struct bytes event, struct spool_identity *identity)
 	int hint = 0;
 	*identity = (struct spool_identity){ .at = -1 };
 	if (!reader_map(&r, &pairs))
-		return "an event must be a map";
+		return EVENT_NO_MAP;
 	for (; pairs > 0 && !wrong; pairs--) {
 		int key = reader_key(&r, keys, KEYS, &hint);
 		if (key == KEY_BROKEN)
@@ -56,9 +51,7 @@ identity_read(struct bytes event, struct spool_identity *identity)
 		if (r.at == value && !reader_skip(&r))
 			return "the event is not msgpack";
 	}
-	if (!wrong && identity->source.n == 0)
-		return "source is missing";
-	return wrong || identity->n || has_id ? wrong : "n or id is missing";
+	return wrong ? wrong : event_anonymous(identity->source.n > 0, identity->n > 0 || has_id);
 }
 
 void

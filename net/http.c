@@ -1,7 +1,6 @@
 /* http.c: three pages by libevent's evhttp. The contract is in http.h. */
 #include "net/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define HEADER_BYTES_MAX 8192
 #define TIMEOUT_S        10 /* without a byte */
@@ -236,11 +234,7 @@ http_open(struct loop *loop, const struct address *address, const struct http_ca
 uint16_t
 http_port(const struct http *h)
 {
-	struct sockaddr_storage name;
-	socklen_t n = sizeof name;
-	if (getsockname(evhttp_bound_socket_get_fd(h->bound), (struct sockaddr *)&name, &n) < 0)
-		return 0;
-	return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port : ((struct sockaddr_in *)&name)->sin_port);
+	return address_port(evhttp_bound_socket_get_fd(h->bound));
 }
 
 void

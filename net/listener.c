@@ -176,9 +176,15 @@ listener_open(struct loop *loops, unsigned n, const struct address *address, uin
 uint16_t
 listener_port(const struct listener *a)
 {
+	return address_port(a->fd);
+}
+
+uint16_t
+address_port(int fd)
+{
 	struct sockaddr_storage name;
 	socklen_t n = sizeof name;
-	if (getsockname(a->fd, (struct sockaddr *)&name, &n) < 0)
+	if (getsockname(fd, (struct sockaddr *)&name, &n) < 0)
 		return 0;
 	return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port : ((struct sockaddr_in *)&name)->sin_port);
 }

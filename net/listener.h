@@ -27,6 +27,8 @@ struct address {
 int address_parse(const char *text, const char *option, struct address *, struct why *);
 /* 127.0.0.0/8, ::1 or localhost: what may be listened on while there are no tokens. */
 bool address_is_loopback(const struct address *);
+/* Of a socket that is bound; 0: it is not. */
+uint16_t address_port(int fd);
 
 /* Binds and listens; accepts from the loop's next round on. loops[0..n) share the connections. NULL: why. */
 struct listener *listener_open(struct loop *loops, unsigned n, const struct address *, uint64_t connections_max, struct why *);

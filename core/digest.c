@@ -102,25 +102,23 @@ add_lines(struct engine *e, uint32_t slot)
 }
 
 static void
-add_sources(struct engine *e)
+add_source(struct engine *e, uint32_t id)
 {
-	for (uint32_t id = 0; id < names_count(&e->names[NAMES_SOURCE]); id++) {
-		const struct source *s = &e->sources.at[id];
-		struct ink ink = { .n = 0 };
-		if (!s->known)
+	const struct source *s = &e->sources.at[id];
+	struct ink ink = { .n = 0 };
+	if (!s->known)
+		return;
+	ink_number(&ink, 3);
+	ink_bytes(&ink, names_get(&e->names[NAMES_SOURCE], id));
+	ink_number(&ink, (int64_t)s->contiguous);
+	size_t head = ink.n;
+	e->digest.sum += ink_hash(&ink);
+	for (uint64_t n = s->contiguous + 1; n <= s->highest; n++) {
+		if (!sources_has(&e->sources, id, n))
 			continue;
-		ink_number(&ink, 3);
-		ink_bytes(&ink, names_get(&e->names[NAMES_SOURCE], id));
-		ink_number(&ink, (int64_t)s->contiguous);
-		size_t head = ink.n;
+		ink.n = head;
+		ink_number(&ink, (int64_t)n);
 		e->digest.sum += ink_hash(&ink);
-		for (uint64_t n = s->contiguous + 1; n <= s->highest; n++) {
-			if (!sources_has(&e->sources, id, n))
-				continue;
-			ink.n = head;
-			ink_number(&ink, (int64_t)n);
-			e->digest.sum += ink_hash(&ink);
-		}
 	}
 }
 
@@ -148,13 +146,32 @@ cell_seq(const struct engine *e, uint32_t n)
 	return atomic_load_explicit(&e->cells.at[n].seq, memory_order_relaxed) / 2;
 }
 
+static uint64_t
+ring_used(uint64_t next, uint32_t ring)
+{
+	return next < ring ? next : ring;
+}
+
+/* What engine_digest_state() will walk over. */
+static uint64_t
+state_slots(const struct engine *e)
+{
+	uint64_t slots = cells_count(&e->cells) + (uint64_t)e->reservations.high + ring_used(e->history.next, e->history.ring) +
+	    ring_used(e->free_ids.next, e->free_ids.ring) + e->quarantine.kept;
+	for (int t = 0; t < NAME_TABLES; t++)
+		slots += names_count(&e->names[t]);
+	for (uint32_t id = 0; id < names_count(&e->names[NAMES_SOURCE]); id++)
+		slots += sources_marks(&e->sources, id);
+	return slots;
+}
+
 void
 digest_begin(struct engine *e, const struct digest_command *c)
 {
 	struct digest_walk *w = &e->digest;
 	const struct bytes *from[] = { &c->location, &c->sku_from, &c->sku_to };
 	struct bytes *to[] = { &w->location, &w->sku_from, &w->sku_to };
-	*w = (struct digest_walk){ .active = true, .start = e->seq };
+	*w = (struct digest_walk){ .active = true, .start = e->seq, .source = UINT32_MAX };
 	bool whole = true;
 	for (int i = 0; i < 3; i++) {
 		if (from[i]->n)
@@ -164,10 +181,9 @@ digest_begin(struct engine *e, const struct digest_command *c)
 	}
 	if (!whole)
 		return;
-	add_sources(e);
+	w->source = 0;
 	add_groups(e);
-	uint64_t slots = cells_count(&e->cells) + (uint64_t)e->reservations.high + (e->history.next < e->history.ring ? e->history.next : e->history.ring);
-	w->has_state = slots <= DIGEST_STATE_MAX;
+	w->has_state = state_slots(e) <= DIGEST_STATE_MAX;
 	if (w->has_state) {
 		uint64_t state[2];
 		engine_digest_state(e, state);
@@ -179,21 +195,36 @@ bool
 digest_slice(struct engine *e)
 {
 	struct digest_walk *w = &e->digest;
-	uint32_t budget = DIGEST_SLICE;
+	int64_t budget = DIGEST_SLICE;
+	for (; w->source < names_count(&e->names[NAMES_SOURCE]); w->source++) {
+		const struct source *s = &e->sources.at[w->source];
+		if (budget <= 0)
+			return false;
+		budget -= 1 + (int64_t)(s->highest - s->contiguous);
+		if (s->seq <= w->start)
+			add_source(e, w->source);
+	}
 	for (; w->cell < cells_count(&e->cells); w->cell++) {
-		if (budget-- == 0)
+		if (budget-- <= 0)
 			return false;
 		if (cell_seq(e, w->cell) <= w->start)
 			add_cell(e, w->cell);
 	}
 	for (; w->slot < e->reservations.high; w->slot++) {
-		if (budget-- == 0)
+		if (budget-- <= 0)
 			return false;
 		if (e->reservations.at[w->slot].seq <= w->start)
 			add_lines(e, w->slot);
 	}
 	w->active = false;
 	return true;
+}
+
+void
+digest_source_changes(struct engine *e, uint32_t source)
+{
+	if (source >= e->digest.source && e->sources.at[source].seq <= e->digest.start)
+		add_source(e, source);
 }
 
 void
@@ -322,7 +353,7 @@ state_sources(const struct engine *e, struct sum *s)
 		ink_number(&s->ink, (int64_t)source->highest);
 		ink_number(&s->ink, source->last_at);
 		sum_end(s);
-		for (uint32_t k = 0; k < SOURCE_WINDOW; k++) {
+		for (uint32_t k = 0, marks = sources_marks(&e->sources, id); k < marks; k++) {
 			const struct mark *m = &e->sources.ring[(uint64_t)id * SOURCE_WINDOW + k];
 			if (m->n == 0)
 				continue;
@@ -358,9 +389,9 @@ state_rings(const struct engine *e, struct sum *s)
 	}
 	for (uint32_t i = 0; i < e->quarantine.max && e->quarantine.last > 0; i++) {
 		const struct kept_event *k = &e->quarantine.at[i];
-		if (!k->kept)
+		if (e->quarantine.number[i] == 0)
 			continue;
-		sum_begin(s, ENTRY_QUARANTINE, k->number);
+		sum_begin(s, ENTRY_QUARANTINE, e->quarantine.number[i]);
 		ink_number(&s->ink, k->at);
 		ink_number(&s->ink, k->reason);
 		ink_number(&s->ink, (int64_t)hash_bytes((struct bytes){ k->raw, k->raw_n }));

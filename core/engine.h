@@ -150,6 +150,8 @@ struct quarantine_view {
 	int64_t at; /* when it was kept */
 	struct bytes raw;
 };
+/* false: nothing is kept under this number. */
+bool engine_quarantine_item(struct engine *, uint64_t number, struct quarantine_view *);
 /* The next item with number > after; false: none. */
 bool engine_quarantine_next(struct engine *, uint64_t after, struct quarantine_view *);
 

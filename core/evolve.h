@@ -67,12 +67,16 @@ evolve_reservation(struct engine *e, uint64_t seq, const struct reservation_reco
 static inline void
 evolve_source(struct engine *e, uint64_t seq, const struct source_record *r)
 {
+	if (e->digest.active)
+		digest_source_changes(e, r->source);
 	sources_set(&e->sources, seq, r);
 }
 
 static inline void
 evolve_mark(struct engine *e, uint64_t seq, const struct mark_record *r)
 {
+	if (e->digest.active)
+		digest_source_changes(e, r->source);
 	sources_mark(&e->sources, seq, r);
 }
 

@@ -175,7 +175,8 @@ static const char *
 load_source(struct engine *e, uint64_t seq, const struct entry_bytes *raw)
 {
 	struct source_record r;
-	if (!source_decode(raw, &r) || r.source >= names_count(&e->names[NAMES_SOURCE]) || r.highest < r.contiguous)
+	if (!source_decode(raw, &r) || r.source >= names_count(&e->names[NAMES_SOURCE]) || r.highest < r.contiguous ||
+	    r.highest - r.contiguous > SOURCE_WINDOW)
 		return "a source entry that cannot be read";
 	evolve_source(e, seq, &r);
 	return NULL;
@@ -292,6 +293,7 @@ engine_load_image_done(struct engine *e, uint64_t seq, int64_t stamp_ms)
 	cells_index(&e->cells);
 	reservations_image_done(&e->reservations);
 	history_load_done(&e->history);
+	sources_load_done(&e->sources, names_count(&e->names[NAMES_SOURCE]));
 	return NULL;
 }
 

@@ -8,17 +8,16 @@
 #include "core/record.h"
 
 struct kept_event {
-	uint64_t number; /* 0: empty */
 	uint64_t seq;
 	int64_t at;
 	uint16_t raw_n;
 	uint8_t reason;
-	bool kept;
 	uint8_t raw[EVENT_BYTES_MAX];
 };
 
 struct quarantine {
 	struct kept_event *at;
+	uint64_t *number; /* by slot, of what is kept there; 0: nothing. Apart from the items, so that a walk over all is a matter of microseconds */
 	uint32_t max, kept;
 	uint64_t last; /* greatest number given */
 };
@@ -26,7 +25,10 @@ struct quarantine {
 void quarantine_init(struct quarantine *, struct carve *, uint32_t max);
 /* The number a new item would get; 0: full. */
 uint64_t quarantine_next(const struct quarantine *);
+/* NULL: nothing is kept under this number. */
 const struct kept_event *quarantine_find(const struct quarantine *, uint64_t number);
+/* The least number above `after` under which something is kept; 0: none. */
+uint64_t quarantine_after(const struct quarantine *, uint64_t after);
 void quarantine_evolve(struct quarantine *, uint64_t seq, const struct quarantine_record *);
 
 #endif

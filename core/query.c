@@ -75,7 +75,7 @@ engine_position(struct engine *e, struct bytes source, struct position_view *vie
 	view->contiguous = s->contiguous;
 	view->highest = s->highest;
 	view->last_at = s->last_at;
-	view->missing_count = sources_missing(&e->sources, id);
+	view->missing_count = s->missing;
 	for (uint64_t n = s->contiguous + 1; n <= s->highest && view->missing_n < RANGES_MAX; n++) {
 		if (sources_has(&e->sources, id, n))
 			continue;
@@ -87,19 +87,19 @@ engine_position(struct engine *e, struct bytes source, struct position_view *vie
 }
 
 bool
+engine_quarantine_item(struct engine *e, uint64_t number, struct quarantine_view *view)
+{
+	const struct kept_event *item = quarantine_find(&e->quarantine, number);
+	if (item == NULL)
+		return false;
+	*view = (struct quarantine_view){ number, (enum status)item->reason, item->at, { item->raw, item->raw_n } };
+	return true;
+}
+
+bool
 engine_quarantine_next(struct engine *e, uint64_t after, struct quarantine_view *view)
 {
-	const struct quarantine *q = &e->quarantine;
-	const struct kept_event *next = NULL;
-	if (q->kept == 0)
-		return false;
-	for (uint32_t i = 0; i < q->max; i++)
-		if (q->at[i].kept && q->at[i].number > after && (next == NULL || q->at[i].number < next->number))
-			next = &q->at[i];
-	if (next == NULL)
-		return false;
-	*view = (struct quarantine_view){ next->number, (enum status)next->reason, next->at, { next->raw, next->raw_n } };
-	return true;
+	return engine_quarantine_item(e, quarantine_after(&e->quarantine, after), view); /* under 0 is nothing */
 }
 
 enum status
@@ -146,5 +146,5 @@ engine_usage(const struct engine *e, struct engine_usage *u)
 		.youngest_forgotten_age_ms = v->forgotten_created_at < 0 ? -1 : e->now - v->forgotten_created_at,
 	};
 	for (uint32_t id = 0; id < u->sources; id++)
-		u->missing += sources_missing(&e->sources, id);
+		u->missing += e->sources.at[id].missing;
 }

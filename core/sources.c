@@ -62,14 +62,20 @@ sources_skip(const struct sources *sources, uint32_t source, uint64_t skip_to, s
 	r->last_at = s->known ? s->last_at : -1;
 }
 
-uint64_t
-sources_missing(const struct sources *sources, uint32_t source)
+static void
+count_missing(struct sources *sources, uint32_t source)
 {
-	const struct source *s = &sources->at[source];
-	uint64_t missing = 0;
+	struct source *s = &sources->at[source];
+	s->missing = 0;
 	for (uint64_t n = s->contiguous + 1; n <= s->highest; n++)
-		missing += !sources_has(sources, source, n);
-	return missing;
+		s->missing += !sources_has(sources, source, n);
+}
+
+void
+sources_load_done(struct sources *sources, uint32_t n)
+{
+	for (uint32_t source = 0; source < n; source++)
+		count_missing(sources, source);
 }
 
 static void
@@ -78,14 +84,21 @@ advance(struct sources *sources, uint32_t source, uint64_t seq, uint64_t contigu
 	struct source *s = &sources->at[source];
 	if (s->known && seq < s->seq)
 		return; /* at load marks come by slot, not by position: the latest position has the marks */
-	*s = (struct source){ .contiguous = contiguous, .highest = highest, .last_at = last_at, .seq = seq, .known = true };
+	s->contiguous = contiguous;
+	s->highest = highest;
+	s->last_at = last_at;
+	s->seq = seq;
+	s->known = true;
 }
 
 void
 sources_mark(struct sources *sources, uint64_t seq, const struct mark_record *r)
 {
 	struct mark *mark = slot_of(sources, r->source, r->n);
+	struct source *s = &sources->at[r->source];
 	ensure(r->highest - r->contiguous <= SOURCE_WINDOW);
+	if (r->n > s->contiguous && mark->n != r->n) /* those up to it are missing, but not itself; one that was given up is not counted */
+		s->missing += (uint32_t)(r->highest - s->highest) - 1;
 	*mark = (struct mark){ r->n, r->digest, seq << 11 | (uint64_t)r->status << 3 | r->outcome };
 	advance(sources, r->source, seq, r->contiguous, r->highest, r->last_at);
 }
@@ -94,4 +107,5 @@ void
 sources_set(struct sources *sources, uint64_t seq, const struct source_record *r)
 {
 	advance(sources, r->source, seq, r->contiguous, r->highest, r->last_at);
+	count_missing(sources, r->source);
 }

@@ -21,6 +21,7 @@ struct source {
 	uint64_t contiguous, highest;
 	int64_t last_at; /* ms; -1: none */
 	uint64_t seq; /* of the last record, to order marks at load */
+	uint32_t missing; /* numbers from contiguous to highest that have not come */
 	bool known;
 };
 
@@ -56,8 +57,15 @@ void sources_after(const struct sources *, uint32_t source, uint64_t n, int64_t 
 void sources_skip(const struct sources *, uint32_t source, uint64_t skip_to, struct source_record *);
 void sources_mark(struct sources *, uint64_t seq, const struct mark_record *);
 void sources_set(struct sources *, uint64_t seq, const struct source_record *);
-/* Numbers missing up to the highest. */
-uint64_t sources_missing(const struct sources *, uint32_t source);
+/* Behind an image: what is missing, counted anew, since its marks came by slot and not in their order. */
+void sources_load_done(struct sources *, uint32_t n);
+/* Slots of its ring that may hold a mark, from the first on. */
+static inline uint32_t
+sources_marks(const struct sources *sources, uint32_t source)
+{
+	uint64_t highest = sources->at[source].highest;
+	return highest < SOURCE_WINDOW ? (uint32_t)highest + 1 : SOURCE_WINDOW;
+}
 /* n is in the ring. */
 bool sources_has(const struct sources *, uint32_t source, uint64_t n);
 

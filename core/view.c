@@ -138,19 +138,43 @@ has_prefix(struct bytes name, struct bytes prefix)
 	return name.n >= prefix.n && (prefix.n == 0 || memcmp(name.at, prefix.at, prefix.n) == 0);
 }
 
-/* Which locations a scan wants. */
+/* Which locations a scan wants, in order. */
 struct wanted {
 	bool all;
 	uint32_t n, location[GROUP_MEMBERS_MAX];
 };
 
+/* The first of the n that is not below a location; n: none. */
+static uint32_t
+wanted_from(const struct wanted *w, uint32_t n, uint32_t location)
+{
+	uint32_t low = 0;
+	while (n > low) {
+		uint32_t middle = low + (n - low) / 2;
+		if (w->location[middle] < location)
+			low = middle + 1;
+		else
+			n = middle;
+	}
+	return low;
+}
+
 static bool
 wanted_has(const struct wanted *w, uint32_t location)
 {
-	for (uint32_t i = 0; i < w->n && !w->all; i++)
-		if (w->location[i] == location)
-			return true;
-	return w->all;
+	uint32_t i = w->all ? 0 : wanted_from(w, w->n, location);
+	return w->all || (i < w->n && w->location[i] == location);
+}
+
+/* Members come by priority. */
+static void
+wanted_sort(struct wanted *w)
+{
+	for (uint32_t i = 1; i < w->n; i++) {
+		uint32_t location = w->location[i], at = wanted_from(w, i, location);
+		memmove(w->location + at + 1, w->location + at, (i - at) * sizeof *w->location);
+		w->location[at] = location;
+	}
 }
 
 static enum view_status
@@ -169,6 +193,7 @@ wanted_find(const struct engine *e, struct bytes name, struct wanted *w)
 			break;
 		case MEANS_GROUP:
 			w->n = group_members(&e->groups, location, place, w->location);
+			wanted_sort(w);
 			break;
 		}
 	}

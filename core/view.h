@@ -44,7 +44,7 @@ struct scan_filter {
 	struct bytes sku_prefix;
 	uint64_t since; /* only cells with seq > since */
 };
-#define SCAN_VISIT_MAX 65536 /* cells looked at in one call */
+#define SCAN_VISIT_MAX 8192 /* cells looked at in one call: a millisecond or two when all are passed over */
 /*
  * Calls `each` for up to `most` matching cells from *cursor (0: the start) on and leaves in *cursor where to go on (0: the
  * end). May stop early after SCAN_VISIT_MAX cells: then fewer than `most` came although *cursor is not 0.

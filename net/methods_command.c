@@ -357,7 +357,7 @@ replay_part(struct call *call, uint64_t number)
 	struct event_command event;
 	struct quarantine_view item;
 	uint8_t raw[EVENT_BYTES_MAX];
-	if (number == 0 || !engine_quarantine_next(engine, number - 1, &item) || item.number != number) {
+	if (!engine_quarantine_item(engine, number, &item)) {
 		put_outcome_rejected(call->out, STATUS_NOT_FOUND, "no quarantined event has this number");
 		return;
 	}

@@ -7,6 +7,8 @@
 #include "tests/check.h"
 #include "tests/twin_run.h"
 
+#include "core/digest.h"
+
 static const struct engine_limits limits = { .cells_max = 8192, .skus_max = 8192, .locations_max = 16, .sources_max = 8, .channels_max = 2,
 	.groups_max = 2, .reservations_max = 64, .extra_lines_max = 64, .blobs_max = 65536, .quarantine_max = 8192, .history_max = 65536,
 	.free_ids_max = 65536 };
@@ -20,10 +22,10 @@ struct rig {
 };
 
 static void
-rig_start(struct rig *g)
+rig_open(struct rig *g, const struct engine_limits *l)
 {
 	*g = (struct rig){ .now = DRAW_EPOCH };
-	g->engine = run_engine(&limits, &g->memory);
+	g->engine = run_engine(l, &g->memory);
 	g->out = (struct step_buffer){ .bytes = malloc(STEP_ROOM * 2), .size = STEP_ROOM * 2 };
 	struct engine_options options = engine_options_default;
 	options.value[OPTION_HISTORY_MAX] = limits.history_max;
@@ -33,6 +35,12 @@ rig_start(struct rig *g)
 	engine_begin(g->engine, g->now, &g->out);
 	if (engine_set_options(g->engine, &options))
 		abort();
+}
+
+static void
+rig_start(struct rig *g)
+{
+	rig_open(g, &limits);
 }
 
 static void
@@ -58,17 +66,33 @@ rig_post(struct rig *g, const struct event_command *e)
 	g->other += r.outcome == OUTCOME_REJECTED && r.status != STATUS_STALE;
 }
 
-static void
-rig_digest(struct rig *g, uint64_t digest[2])
+/* `beside` (may be NULL) posts between the slices; how many slices it took. The state digest is there. */
+static int
+rig_digest_beside(struct rig *g, uint64_t digest[2], void (*beside)(struct rig *), bool *state)
 {
 	struct command c = { .kind = COMMAND_DIGEST };
 	struct result r;
 	uint64_t job;
+	int slices = 1;
 	engine_begin(g->engine, ++g->now, &g->out);
 	engine_execute(g->engine, &c, &r);
-	while (r.job && !engine_job_run(g->engine, &job, &r))
+	if (r.job == 0)
+		abort();
+	for (; !engine_job_run(g->engine, &job, &r); slices++) {
 		engine_begin(g->engine, ++g->now, &g->out);
+		if (beside)
+			beside(g);
+	}
 	memcpy(digest, r.digest_stock, sizeof r.digest_stock);
+	*state = r.has_state;
+	return slices;
+}
+
+static void
+rig_digest(struct rig *g, uint64_t digest[2])
+{
+	bool state;
+	rig_digest_beside(g, digest, NULL, &state);
 }
 
 /* ---- P3 ---- */
@@ -259,6 +283,70 @@ every_order_of_deltas_and_counts_gives_the_same_on_hand(void)
 	check_equal(tried, 6 + 24 + 120 + 120 + 3 * 720);
 }
 
+/* ---- the digest itself ---- */
+
+static void
+numbered(struct rig *g, uint32_t source, uint64_t n)
+{
+	char name[16];
+	sprintf(name, "till-%u", source);
+	struct event_command e = { .source = text(name), .n = n, .kind = EVENT_RECEIPT, .sku = text("S"), .location = text("L"), .qty = 1,
+		.at = -1, .as_of = -1, .raw = text("raw") };
+	rig_post(g, &e);
+}
+
+/* Each source goes on in each round, from the last to the first: summed ones, the one that is next, and such as come late. */
+static void
+sources_go_on(struct rig *g)
+{
+	static uint64_t n = 2;
+	for (uint32_t source = 7; source-- > 0; n++)
+		numbered(g, source, 2 + n % 4000);
+	numbered(g, 7, 2 + n % 4000);
+}
+
+static void
+the_stock_digest_is_of_one_instant_though_sources_go_on(void)
+{
+	uint64_t before[2], beside[2], after[2];
+	struct engine_usage usage;
+	struct rig g;
+	bool state;
+	rig_start(&g);
+	for (uint32_t source = 0; source < 7; source++)
+		numbered(&g, source, 1 + source % 2), numbered(&g, source, SOURCE_WINDOW);
+	rig_digest(&g, before);
+	engine_usage(g.engine, &usage);
+	check_equal(usage.missing, 7 * (SOURCE_WINDOW - 2));
+	check(rig_digest_beside(&g, beside, sources_go_on, &state) > 5);
+	check(memcmp(before, beside, sizeof before) == 0 && state);
+	rig_digest(&g, after);
+	check(memcmp(before, after, sizeof before) != 0);
+	rig_end(&g);
+}
+
+/* It stops the engine for its walk, so all that it walks over counts: here the marks of many sources. */
+static void
+the_state_digest_is_left_out_when_there_are_too_many_marks(void)
+{
+	struct engine_limits many = limits;
+	uint32_t enough = DIGEST_STATE_MAX / SOURCE_WINDOW;
+	uint64_t digest[2];
+	struct rig g;
+	bool state;
+	many.sources_max = 2 * enough;
+	rig_open(&g, &many);
+	for (uint32_t source = 0; source < enough - 10; source++)
+		numbered(&g, source, SOURCE_WINDOW);
+	rig_digest_beside(&g, digest, NULL, &state);
+	check(state);
+	for (uint32_t source = enough - 10; source < enough + 1; source++)
+		numbered(&g, source, SOURCE_WINDOW);
+	rig_digest_beside(&g, digest, NULL, &state);
+	check(!state);
+	rig_end(&g);
+}
+
 /* Large random sets, a few hundred facts on one cell. */
 static void
 random_orders_of_many_deltas_and_counts_give_the_same_on_hand(void)
@@ -392,6 +480,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct check tests[] = {
+	CHECK(the_stock_digest_is_of_one_instant_though_sources_go_on),
+	CHECK(the_state_digest_is_left_out_when_there_are_too_many_marks),
 		CHECK(repeats_and_shuffles_leave_the_same_stock),
 		CHECK(every_order_of_deltas_and_counts_gives_the_same_on_hand),
 		CHECK(random_orders_of_many_deltas_and_counts_give_the_same_on_hand),

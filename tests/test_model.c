@@ -214,9 +214,12 @@ static bool
 same_state(struct run *r, struct engine *other)
 {
 	uint64_t a[2], b[2];
+	struct engine_usage used, used_there;
 	engine_digest_state(r->engine, a);
 	engine_digest_state(other, b);
-	return a[0] == b[0] && a[1] == b[1] && engine_seq(r->engine) == engine_seq(other);
+	engine_usage(r->engine, &used);
+	engine_usage(other, &used_there);
+	return a[0] == b[0] && a[1] == b[1] && engine_seq(r->engine) == engine_seq(other) && used.missing == used_there.missing;
 }
 
 /* Replays everything, folds everything, folds a part: the state must be the same; the last one goes on with the run. */

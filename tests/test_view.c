@@ -249,7 +249,82 @@ readers_beside_an_engine_see_whole_values(void)
 	free(memory);
 }
 
+/* ---- scans ---- */
+
+#define PLACES 60
+#define SKUS   (3 * SCAN_VISIT_MAX / PLACES)
+
+static void
+rig_receipt(struct rig *r, uint32_t sku, uint32_t place)
+{
+	char name[16], location[16];
+	struct command c = { .kind = COMMAND_EVENT };
+	sprintf(name, "sku-%u", sku);
+	sprintf(location, "l-%u", place);
+	c.event = (struct event_command){ .source = text("till"), .n = ++r->n, .kind = EVENT_RECEIPT, .sku = text(name), .location = text(location),
+		.qty = 1, .at = -1, .as_of = -1, .raw = text("raw") };
+	rig_execute(r, &c);
+}
+
+static uint32_t seen_in[PLACES], pages;
+
+static void
+count_place(void *context, const struct cell_view *v)
+{
+	uint32_t place = 0;
+	(void)context;
+	for (uint32_t i = 2; i < v->location.n; i++)
+		place = place * 10 + v->location.at[i] - '0';
+	seen_in[place]++;
+}
+
+static void
+scan_all(const struct engine *e, const struct scan_filter *filter)
+{
+	uint64_t cursor = 0;
+	memset(seen_in, 0, sizeof seen_in);
+	pages = 0;
+	do
+		pages++;
+	while (view_scan(e, filter, &cursor, UINT32_MAX, count_place, NULL) == VIEW_OK && cursor);
+}
+
+/* Members come by priority, which is no order of numbers. */
+static void
+a_scan_of_a_group_shows_its_members_and_no_other_place(void)
+{
+	struct engine_limits limits = { .cells_max = SKUS * PLACES, .skus_max = SKUS, .locations_max = PLACES + 1, .sources_max = 2,
+		.channels_max = 1, .groups_max = 2, .reservations_max = 4, .extra_lines_max = 4, .blobs_max = 4, .quarantine_max = 2,
+		.history_max = 64, .free_ids_max = 4 };
+	static char names[PLACES][16];
+	struct bytes members[PLACES];
+	struct command c = { .kind = COMMAND_POLICY_GROUP, .policy_group = { .name = text("G"), .members = members } };
+	size_t size = engine_memory_bytes(&limits);
+	void *memory = aligned_alloc(64, (size + 63) & ~(size_t)63);
+	memset(memory, 0, size);
+	struct rig r = { .engine = engine_init(memory, &limits, 1), .out = { .bytes = malloc(4 * STEP_ROOM), .size = 4 * STEP_ROOM } };
+	check(engine_load_done(r.engine) == NULL);
+	for (uint32_t sku = 0; sku < SKUS; sku++)
+		for (uint32_t place = 0; place < PLACES; place++)
+			rig_receipt(&r, sku, place);
+	for (uint32_t i = 0; i < PLACES; i++) {
+		uint32_t place = i * 37 % PLACES;
+		if (place % 3 == 1)
+			continue;
+		sprintf(names[place], "l-%u", place);
+		members[c.policy_group.members_n++] = text(names[place]);
+	}
+	rig_execute(&r, &c);
+	scan_all(r.engine, &(struct scan_filter){ .place = text("G") });
+	for (uint32_t place = 0; place < PLACES; place++)
+		check_equal(seen_in[place], place % 3 == 1 ? 0 : SKUS);
+	check_equal(pages, (SKUS * PLACES + SCAN_VISIT_MAX - 1) / SCAN_VISIT_MAX);
+	free(r.out.bytes);
+	free(memory);
+}
+
 static const struct check tests[] = {
+	CHECK(a_scan_of_a_group_shows_its_members_and_no_other_place),
 	CHECK(no_reader_sees_a_torn_cell),
 	CHECK(a_counted_name_is_found_with_its_bytes),
 	CHECK(readers_beside_an_engine_see_whole_values),

@@ -62,11 +62,11 @@ parts_begin(struct call *call, struct reader *parts, uint32_t parts_n)
 	call->out->used += (size_t)(p - room);
 }
 
-/* C2: true when part i must wait for the next batch. */
+/* C2: true when part i must wait for the next batch. `look`: at the time now, since the part before was a long one. */
 static bool
-parts_pause(struct call *call, const struct reader *parts, uint32_t i, uint32_t first)
+parts_pause(struct call *call, const struct reader *parts, uint32_t i, uint32_t first, bool look)
 {
-	if (i == first || call_room(call, i))
+	if (i == first || call_room(call, look ? 0 : i))
 		return false;
 	call->handling->resume = i;
 	call->handling->resume_left = (size_t)(parts->end - parts->at);
@@ -128,7 +128,7 @@ handle_reserve_many(struct call *call)
 		return handled;
 	parts_begin(call, &call->params, n);
 	for (uint32_t i = first; i < n; i++) {
-		if (parts_pause(call, &call->params, i, first))
+		if (parts_pause(call, &call->params, i, first, false))
 			return HANDLED_AGAIN;
 		reserve_part(call, &call->params);
 	}
@@ -206,14 +206,16 @@ handle_post(struct call *call)
 	ahead.parts = call->params;
 	ahead.left = n - first;
 	ahead.line.first = ahead.line.n = 0;
+	bool counted = false; /* a count walks over all kept deltas of its cell */
 	for (uint32_t i = first; i < n; i++) {
 		events_decode(call, &ahead);
 		unsigned at = ahead.line.first;
-		if (parts_pause(call, &ahead.at[at].from, i, first))
+		if (parts_pause(call, &ahead.at[at].from, i, first, counted))
 			return HANDLED_AGAIN;
 		engine_hint(call->service->engine, &ahead.line.at[at]);
 		ahead_line_next(call->service->engine, &ahead.line);
 		event_part(call, &ahead.at[at].event, ahead.at[at].whole);
+		counted = ahead.at[at].whole && ahead.at[at].event.kind == EVENT_COUNT;
 	}
 	return parts_end(call);
 }
@@ -388,7 +390,7 @@ quarantine_parts(struct call *call, struct quarantine_ask *ask, void (*part)(str
 	parts_begin(call, &ask->ids, ask->ids_n);
 	for (uint32_t i = first; i < ask->ids_n; i++) {
 		int64_t number = 0;
-		if (parts_pause(call, &ask->ids, i, first))
+		if (parts_pause(call, &ask->ids, i, first, false))
 			return HANDLED_AGAIN;
 		reader_int(&ask->ids, &number);
 		part(call, (uint64_t)number);

@@ -70,6 +70,26 @@ a_long_request_gives_way_to_others_every_few_parts(void)
 	check_equal(granted + answers, 70);
 }
 
+/* It may have to walk over 65,536 deltas. */
+static void
+a_post_gives_way_to_others_behind_each_count(void)
+{
+	int rounds = 0;
+	world_stock();
+	check_calm();
+	world.service.late = late;
+	world_ask("post", "[[{'source': 'c', 'n': 1, 'kind': 'count', 'sku': 'a', 'location': 'l1', 'qty': 5}, "
+	    "{'source': 'c', 'n': 2, 'kind': 'count', 'sku': 'a', 'location': 'l1', 'qty': 6}, "
+	    "{'source': 'c', 'n': 3, 'kind': 'receipt', 'sku': 'a', 'location': 'l1', 'qty': 1}, "
+	    "{'source': 'c', 'n': 4, 'kind': 'receipt', 'sku': 'a', 'location': 'l1', 'qty': 1}]]");
+	for (; world.handled == HANDLED_AGAIN; rounds++)
+		world.handled = methods_handle(&world.service, PLACE_ENGINE, world.now_ms, world.frame.at, world.frame.used, &world.out, &world.handling);
+	world.service.late = NULL;
+	check_equal(world.handled, HANDLED_REPLY);
+	check_equal(rounds, 2);
+	check(wire_like(wire_to_text(world.out.at, world.out.used), "[1, *, nil, [*, [{\"reconciled\"=>*}, {\"reconciled\"=>*}, \"absorbed\", \"absorbed\"]]]"));
+}
+
 static void
 a_refused_hold_is_answered_and_nothing_else_is(void)
 {
@@ -295,6 +315,7 @@ main(int argc, char **argv)
 	static const struct check tests[] = {
 		CHECK(a_full_batch_interrupts_a_post_and_nothing_is_done_twice),
 		CHECK(a_long_request_gives_way_to_others_every_few_parts),
+	CHECK(a_post_gives_way_to_others_behind_each_count),
 		CHECK(a_refused_hold_is_answered_and_nothing_else_is),
 		CHECK(a_reply_waits_for_what_it_shows),
 		CHECK(what_is_not_there_waits_for_the_names_and_groups_it_was_judged_by),

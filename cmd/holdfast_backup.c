@@ -98,6 +98,8 @@ struct source {
 	bool asked; /* a server was, and `told` is what it said first */
 	struct told told;
 	struct backup *backup;
+	struct bar bar; /* of what takes long */
+	struct progress progress; /* draws it */
 };
 
 /* Whether what the server says and what there is on this machine are one thing. */
@@ -128,7 +130,8 @@ open_source(struct cli *cli, struct source *s)
 		if (!s->data[0])
 			return cli_say(cli, CLI_FILE, "data", "the server does not say where its data folder is: give it with --data");
 	}
-	s->backup = backup_open(s->data, &why);
+	s->backup = backup_open(s->data, &s->progress, &why);
+	bar_clear(&s->bar);
 	if (s->asked && (!s->backup || !backup_in_use(s->backup)))
 		return cli_say(cli, CLI_FILE, "data", "the server on %s:%u works in its folder %s, and on this machine %s. If it runs on another machine, "
 		    "run this command there", cli->host, cli->port, s->data, s->backup ? "no server works in a folder of that name" : why.text);
@@ -190,18 +193,21 @@ print_done(const struct cli *cli, const struct source *s, const char *to, const 
 int
 cli_backup(struct cli *cli, int argc, char **argv)
 {
-	struct source s = { .data = NULL };
+	struct source s = { .progress = { bar_tell, &s.bar } };
 	struct image_findings found;
 	struct why why;
 	int64_t begun = clock_steady_ns();
 	if (argc != 1)
 		return cli_usage(cli, "one folder is needed: where the backup goes");
+	bar_begin(&s.bar, "", !cli->json);
 	int code = open_source(cli, &s);
 	if (code == CLI_OK)
 		code = make_ready(cli, &s);
-	if (code == CLI_OK && backup_copy(s.backup, argv[0], &found, &why) < 0)
+	bool made = code == CLI_OK && backup_copy(s.backup, argv[0], &s.progress, &found, &why) == 0;
+	bar_clear(&s.bar);
+	if (code == CLI_OK && !made)
 		code = cli_say(cli, CLI_FILE, "backup", "%s", why.text);
-	if (code == CLI_OK)
+	if (made)
 		print_done(cli, &s, argv[0], &found, (double)(clock_steady_ns() - begun) / 1e9);
 	backup_close(s.backup);
 	return code;
@@ -230,13 +236,18 @@ cli_restore(struct cli *cli, int argc, char **argv)
 {
 	const char *data = cli_value(cli, "data");
 	struct restored r;
+	struct bar bar;
+	const struct progress progress = { bar_tell, &bar };
 	struct why why;
 	int64_t begun = clock_steady_ns();
 	if (argc != 1)
 		return cli_usage(cli, "one folder is needed: that of the backup");
 	if (!data)
 		return cli_usage(cli, "--data is needed: the data folder to make");
-	if (restore(argv[0], data, &r, &why) < 0)
+	bar_begin(&bar, "", !cli->json);
+	int got = restore(argv[0], data, &progress, &r, &why);
+	bar_clear(&bar);
+	if (got < 0)
 		return cli_say(cli, r.damaged ? CLI_DAMAGED : CLI_FILE, r.damaged ? "damaged" : "restore", "%s", why.text);
 	print_restored(cli, data, &r, (double)(clock_steady_ns() - begun) / 1e9);
 	return CLI_OK;

@@ -48,19 +48,16 @@ time_left(char to[WORDS], double seconds, double share)
 
 /* What tells least goes first when the window is narrow: the cells of the bar, then the time left, then the end of the line. */
 static void
-compose(char to[TEXT_BYTES], const struct bar *bar, double share, uint64_t n, uint64_t fresh, int room)
+compose(char to[TEXT_BYTES], const struct bar *bar, double share, const char *text, int room)
 {
 	static const char full[] = "########################", empty[] = "........................";
-	char done[WORDS], rate[WORDS], left[WORDS], text[128];
-	double s = bar_seconds(bar);
-	words_count(done, (int64_t)n);
-	words_count(rate, (int64_t)((double)fresh / s));
-	int used = snprintf(text, sizeof text, "%s %s  %s/s", done, bar->unit, rate);
+	char left[WORDS];
+	int used = (int)strlen(text);
 	if (share < 0) {
 		snprintf(to, TEXT_BYTES, "%.*s", room, text);
 		return;
 	}
-	time_left(left, s, share);
+	time_left(left, bar_seconds(bar), share);
 	int cells = (int)(share * BAR_CELLS), percent = (int)(share * 100);
 	if (used + 2 + 4 + (int)strlen(left) + 8 + BAR_CELLS + 4 <= room)
 		snprintf(to, TEXT_BYTES, "[%.*s%.*s] %3d %%  %s  %s to go", cells, full, BAR_CELLS - cells, empty, percent, text, left);
@@ -70,19 +67,48 @@ compose(char to[TEXT_BYTES], const struct bar *bar, double share, uint64_t n, ui
 		snprintf(to, TEXT_BYTES, "%3d %%  %.*s", percent, room > 7 ? room - 7 : 0, text);
 }
 
+/* Somebody looks on, and the last time is long enough ago. */
+static bool
+due(struct bar *bar)
+{
+	int64_t now_us = bar->wanted ? clock_steady_ns() / 1000 : 0;
+	if (!bar->wanted || now_us - bar->drawn_us < BAR_EVERY_US)
+		return false;
+	bar->drawn_us = now_us;
+	return true;
+}
+
+static void
+draw(struct bar *bar, double share, const char *said)
+{
+	char text[TEXT_BYTES];
+	int room = columns() - 1; /* the last column would wrap the line */
+	compose(text, bar, share > 1 ? 1 : share, said, room < TEXT_BYTES - 1 ? room : TEXT_BYTES - 1);
+	bar->visible = true;
+	fprintf(stderr, "\r\033[K%s", text);
+	fflush(stderr);
+}
+
 void
 bar_draw(struct bar *bar, double share, uint64_t n, uint64_t fresh)
 {
-	char text[TEXT_BYTES];
-	int64_t now_us = bar->wanted ? clock_steady_ns() / 1000 : 0;
-	if (!bar->wanted || now_us - bar->drawn_us < BAR_EVERY_US)
+	char done[WORDS], rate[WORDS], text[3 * WORDS];
+	if (!due(bar))
 		return;
-	bar->drawn_us = now_us;
-	bar->visible = true;
-	int room = columns() - 1; /* the last column would wrap the line */
-	compose(text, bar, share > 1 ? 1 : share, n, fresh, room < TEXT_BYTES - 1 ? room : TEXT_BYTES - 1);
-	fprintf(stderr, "\r\033[K%s", text);
-	fflush(stderr);
+	words_count(done, (int64_t)n);
+	words_count(rate, (int64_t)((double)fresh / bar_seconds(bar)));
+	snprintf(text, sizeof text, "%s %s  %s/s", done, bar->unit, rate);
+	draw(bar, share, text);
+}
+
+void
+bar_tell(void *context, const char *phase, double share)
+{
+	struct bar *bar = context;
+	if (share <= 0 || strcmp(bar->unit, phase) != 0) /* each phase is seen, and has its own time */
+		bar_begin(bar, phase, bar->wanted);
+	if (due(bar))
+		draw(bar, share, phase);
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * holdfast_doctor.c: shows what the doctor of a data folder finds. No server is asked; a folder in use is refused by its lock.
  */
+#include "cmd/holdfast_bar.h"
 #include "cmd/holdfast_cli.h"
 #include "cmd/holdfast_page.h"
 #include "persist/doctor.h"
@@ -106,11 +107,15 @@ cli_doctor(struct cli *cli, int argc, char **argv)
 	static const char *const heads[] = { "FILE", "STATE", ">FIRST", ">LAST", ">BATCHES", ">SIZE", "DETAIL" };
 	struct doctor_report report;
 	struct why why;
+	struct bar bar;
+	const struct progress progress = { bar_tell, &bar };
 	struct page page = { .files = json_array() };
 	if (argc != 1)
 		return cli_usage(cli, "the data folder is needed: the one given to holdfastd with --data");
 	table_begin(&page.table, heads, 7);
-	int got = doctor_examine(argv[0], cli_value(cli, "copy"), add_file, &page, &report, &why);
+	bar_begin(&bar, "", !cli->json);
+	int got = doctor_examine(argv[0], cli_value(cli, "copy"), add_file, &page, &progress, &report, &why);
+	bar_clear(&bar);
 	if (got == 0 && cli_value(cli, "files") && !cli->json) {
 		table_end(&page.table);
 		puts("");

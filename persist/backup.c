@@ -20,6 +20,7 @@ struct backup {
 /* ---- from where ---- */
 
 struct walk {
+	const struct progress *progress;
 	uint64_t last_seq;
 	struct why damage; /* the first one */
 };
@@ -32,16 +33,18 @@ add_finding(void *context, const struct journal_finding *f)
 		why_say(&w->damage, "journal file %s is damaged at offset %llu: %s", f->name, (unsigned long long)f->offset, f->detail);
 	if (f->state != JOURNAL_SPARE && f->state != JOURNAL_SUPERSEDED && f->last_seq > w->last_seq)
 		w->last_seq = f->last_seq;
+	progress_tell(w->progress, "reading the journal", f->nth, f->of);
 }
 
 /* Nobody works in it: whole checks of both, then the image as it stands. */
 static struct image *
-open_stopped(struct backup *b, const char *data, struct why *why)
+open_stopped(struct backup *b, const char *data, const struct progress *progress, struct why *why)
 {
 	char path[IMAGE_PATH_MAX];
-	struct walk walk = { .damage = { "" } };
+	struct walk walk = { .progress = progress };
+	struct image_findings found;
 	struct why inner;
-	if (image_verify(data, &inner) < 0) {
+	if (image_inspect(data, progress, &found, &inner) < 0) {
 		why_say(why, "%.400s. `holdfast doctor %.80s` says what can be done", inner.text, data);
 		return NULL;
 	}
@@ -53,7 +56,7 @@ open_stopped(struct backup *b, const char *data, struct why *why)
 }
 
 static int
-open_image(struct backup *b, const char *data, struct why *why)
+open_image(struct backup *b, const char *data, const struct progress *progress, struct why *why)
 {
 	int64_t bytes = image_file_bytes(b->data, IMAGE_NAME);
 	if (bytes < 0 && errno == ENOENT)
@@ -61,12 +64,12 @@ open_image(struct backup *b, const char *data, struct why *why)
 	if (bytes < 0)
 		return why_say(why, "%s/%s cannot be looked at: %s%s", data, IMAGE_NAME, strerror(errno),
 		    errno == EACCES ? ": run this as the server's user" : "");
-	b->image = b->in_use ? image_open_beside(data, why) : open_stopped(b, data, why);
+	b->image = b->in_use ? image_open_beside(data, why) : open_stopped(b, data, progress, why);
 	return b->image == NULL ? -1 : 0;
 }
 
 struct backup *
-backup_open(const char *data, struct why *why)
+backup_open(const char *data, const struct progress *progress, struct why *why)
 {
 	struct backup *b = calloc(1, sizeof(*b));
 	if (b == NULL) {
@@ -79,7 +82,7 @@ backup_open(const char *data, struct why *why)
 		b->in_use = b->data->calls->lock(b->data) < 0;
 		if (b->in_use && errno != EWOULDBLOCK)
 			why_say(why, "%s cannot be locked: %s", data, strerror(errno));
-		else if (open_image(b, data, why) == 0)
+		else if (open_image(b, data, progress, why) == 0)
 			return b;
 	}
 	backup_close(b);
@@ -127,7 +130,7 @@ backup_journal_damage(const struct backup *b)
 
 /* New, empty, or with a backup that is not ahead of the one to come (another server's, or an older state of this one). */
 static int
-check_place(struct disk *disk, const char *to, uint64_t seq, struct why *why)
+check_place(struct disk *disk, const char *to, uint64_t seq, const struct progress *progress, struct why *why)
 {
 	struct place_found found;
 	struct image_findings earlier;
@@ -138,14 +141,14 @@ check_place(struct disk *disk, const char *to, uint64_t seq, struct why *why)
 		return why_say(why, "%s is a server's data folder: a backup needs a folder of its own, new or empty", to);
 	if (found.other[0])
 		return why_say(why, "%s holds '%s', which is no part of a backup: give a new or empty folder", to, found.other);
-	if (found.image && image_inspect(to, &earlier, &damage) == 0 && earlier.meta.seq > seq)
+	if (found.image && image_inspect(to, progress, &earlier, &damage) == 0 && earlier.meta.seq > seq)
 		return why_say(why, "%s holds a backup up to position %llu, which is ahead of this one (%llu): give another folder, or remove "
 		    "that backup first", to, (unsigned long long)earlier.meta.seq, (unsigned long long)seq);
 	return 0;
 }
 
 int
-backup_copy(struct backup *b, const char *to, struct image_findings *found, struct why *why)
+backup_copy(struct backup *b, const char *to, const struct progress *progress, struct image_findings *found, struct why *why)
 {
 	struct disk *disk = disk_posix_open(to, why);
 	int rc = -1;
@@ -153,8 +156,8 @@ backup_copy(struct backup *b, const char *to, struct image_findings *found, stru
 		return -1;
 	if (disk->calls->lock(disk) < 0)
 		why_say(why, "%s cannot be locked: %s", to, errno == EWOULDBLOCK ? "another backup or a server works there" : strerror(errno));
-	else if (check_place(disk, to, backup_seq(b), why) == 0 && (rc = image_copy_begin(b->image, disk, to, why)) == 0 &&
-	    (rc = image_copy_end(disk, to, found, why)) < 0)
+	else if (check_place(disk, to, backup_seq(b), progress, why) == 0 &&
+	    (rc = image_copy_begin(b->image, disk, to, progress, why)) == 0 && (rc = image_copy_end(disk, to, progress, found, why)) < 0)
 		disk->calls->remove(disk, IMAGE_NEW_NAME);
 	disk->calls->end(disk);
 	return rc;

@@ -10,7 +10,8 @@
  * B3 A restore goes into a folder without a journal and without an image only; the image gets its name last, so that a folder
  *    whose restore broke off never starts.
  *
- * One thread, before any other exists (images are checked in a child). Never prints.
+ * One thread, before any other exists (images are checked in a child). Never prints: who shows how far it is gives a progress, which may be
+ * NULL.
  */
 #ifndef HOLDFAST_PERSIST_BACKUP_H
 #define HOLDFAST_PERSIST_BACKUP_H
@@ -23,7 +24,7 @@ struct backup;
  * Opens the image of the data folder `data`. A folder in use is read beside its server; one that is not is locked, and its image
  * and journal are checked first. NULL: why (no such folder, a damaged image, nothing in it yet, no right to read).
  */
-struct backup *backup_open(const char *data, struct why *);
+struct backup *backup_open(const char *data, const struct progress *, struct why *);
 bool backup_in_use(const struct backup *); /* a server works there */
 uint64_t backup_seq(const struct backup *); /* the image's position when it was opened */
 uint64_t backup_journal_seq(const struct backup *); /* of a folder that is not in use: where its journal ends */
@@ -32,7 +33,7 @@ const char *backup_journal_damage(const struct backup *); /* likewise: what is w
  * Copies into the folder `to`: new, empty, or with an earlier backup that is not ahead of this one. -1: why; what was in it
  * stays as it was.
  */
-int backup_copy(struct backup *, const char *to, struct image_findings *, struct why *);
+int backup_copy(struct backup *, const char *to, const struct progress *, struct image_findings *, struct why *);
 void backup_close(struct backup *); /* may be NULL */
 
 #define RESTORE_SKIP    (UINT64_C(1) << 40)
@@ -49,6 +50,6 @@ struct restored {
  * Makes a data folder `dir` (made when missing) of the backup in folder `from`. -1: why (there is something in it, the backup is
  * damaged, no position is left, the disk is full) and the way out.
  */
-int restore(const char *from, const char *dir, struct restored *, struct why *);
+int restore(const char *from, const char *dir, const struct progress *, struct restored *, struct why *);
 
 #endif

@@ -31,7 +31,7 @@ copy_found(const char *copy_dir, const struct image *image)
 	struct image_findings copy = { 0 };
 	struct image_meta meta;
 	struct why ignored;
-	if (copy_dir == NULL || image_inspect(copy_dir, &copy, &ignored) < 0)
+	if (copy_dir == NULL || image_inspect(copy_dir, NULL, &copy, &ignored) < 0)
 		return 0;
 	image_meta(image, &meta);
 	return copy.meta.seq <= meta.seq && copy.meta.epoch <= meta.epoch ? copy.meta.seq : 0;

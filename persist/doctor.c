@@ -36,6 +36,7 @@ struct look {
 	struct doctor_journal *journal;
 	void (*each)(void *context, const struct journal_finding *);
 	void *context;
+	const struct progress *progress;
 };
 
 /* A file in use: the findings come oldest first. */
@@ -86,12 +87,13 @@ add_finding(void *context, const struct journal_finding *f)
 	}
 	if (look->each != NULL)
 		look->each(look->context, f);
+	progress_tell(look->progress, "reading the journal", f->nth, f->of);
 }
 
 static void
-look_at_image(const char *dir, struct doctor_image *image)
+look_at_image(const char *dir, const struct progress *progress, struct doctor_image *image)
 {
-	image->sound = image_inspect(dir, &image->found, &image->damage) == 0;
+	image->sound = image_inspect(dir, progress, &image->found, &image->damage) == 0;
 	if (image->sound)
 		image->damage.text[0] = '\0';
 }
@@ -199,15 +201,15 @@ find_way_out(struct doctor_report *r, const char *dir, const char *copy)
 
 int
 doctor_look(const char *dir, struct disk *disk, const char *copy, void (*each)(void *context, const struct journal_finding *),
-    void *context, struct doctor_report *r, struct why *why)
+    void *context, const struct progress *progress, struct doctor_report *r, struct why *why)
 {
-	struct look look = { &r->journal, each, context };
+	struct look look = { &r->journal, each, context, progress };
 	*r = (struct doctor_report){ .copy_asked = copy != NULL };
 	if (journal_inspect(disk, add_finding, &look, why) < 0)
 		return -1;
-	look_at_image(dir, &r->image);
+	look_at_image(dir, progress, &r->image);
 	if (copy != NULL)
-		look_at_image(copy, &r->copy);
+		look_at_image(copy, progress, &r->copy);
 	r->verdict = judge(r);
 	summarize(r);
 	find_way_out(r, dir, copy);
@@ -216,7 +218,7 @@ doctor_look(const char *dir, struct disk *disk, const char *copy, void (*each)(v
 
 int
 doctor_examine(const char *dir, const char *copy, void (*each)(void *context, const struct journal_finding *), void *context,
-    struct doctor_report *r, struct why *why)
+    const struct progress *progress, struct doctor_report *r, struct why *why)
 {
 	if (!disk_posix_is_folder(dir)) {
 		why_say(why, "there is no folder %s", dir);
@@ -229,7 +231,7 @@ doctor_examine(const char *dir, const char *copy, void (*each)(void *context, co
 	if (disk->calls->lock(disk) < 0)
 		why_say(why, "%s %s", dir, errno == EWOULDBLOCK ? "is in use by a server: stop it first" : strerror(errno));
 	else
-		rc = doctor_look(dir, disk, copy, each, context, r, why);
+		rc = doctor_look(dir, disk, copy, each, context, progress, r, why);
 	disk->calls->end(disk);
 	return rc;
 }

@@ -56,12 +56,12 @@ struct doctor_report {
 
 /*
  * Checks folder `dir`, under its lock. `copy`: the folder of the image's copy, or NULL. `each` (may be NULL) is called for every
- * journal file. 0: the report is filled, damage included; -1: why (no such folder, a server has it, the disk fails).
+ * journal file; progress: may be NULL. 0: the report is filled, damage included; -1: why (no such folder, a server has it, the disk fails).
  */
 int doctor_examine(const char *dir, const char *copy, void (*each)(void *context, const struct journal_finding *), void *context,
-    struct doctor_report *, struct why *);
+    const struct progress *, struct doctor_report *, struct why *);
 /* The same for who holds the lock already: `disk` is the folder `dir`. */
 int doctor_look(const char *dir, struct disk *disk, const char *copy, void (*each)(void *context, const struct journal_finding *),
-    void *context, struct doctor_report *, struct why *);
+    void *context, const struct progress *, struct doctor_report *, struct why *);
 
 #endif

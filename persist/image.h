@@ -14,6 +14,7 @@
 #include "core/base.h"
 #include "core/entry.h"
 #include "persist/log.h"
+#include "persist/progress.h"
 
 struct image;
 
@@ -58,8 +59,8 @@ struct image_findings {
  * what is damaged. Nobody may write the image meanwhile.
  */
 int image_verify(const char *dir, struct why *);
-/* The same, and what was found up to the damage. */
-int image_inspect(const char *dir, struct image_findings *, struct why *);
+/* The same, and what was found up to the damage. progress: may be NULL. */
+int image_inspect(const char *dir, const struct progress *, struct image_findings *, struct why *);
 
 /*
  * The same in one pass with a load: the pages are checked here and now, by code that follows no offset unchecked, and each record goes to

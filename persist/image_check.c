@@ -47,8 +47,40 @@ image_check_file(struct disk *disk, const char *name, const char *path, const st
 	return bytes < 0 ? why_say(why, "image %.250s is damaged: %s", path, inner.text) : 0;
 }
 
-/* What a child answers with. */
-typedef int child_task(struct disk *, const char *path, struct image_probe *);
+#define WATCH_RECORDS 65536 /* from one word to the next */
+
+static void
+watch_begin(void *context, const struct image_meta *meta)
+{
+	struct image_watch *w = context;
+	w->of = meta->records;
+	progress_tell(w->progress, w->phase, 0, w->of);
+}
+
+static void
+watch_record(void *context, uint64_t seq, const struct entry_bytes *entry)
+{
+	struct image_watch *w = context;
+	if (++w->records % WATCH_RECORDS == 0)
+		progress_tell(w->progress, w->phase, w->records, w->of);
+}
+
+struct image_sink
+image_watch(struct image_watch *w)
+{
+	return (struct image_sink){ watch_begin, watch_record, w };
+}
+
+/* What a child says: how far it is, and at last its answer. */
+struct said {
+	bool whole;
+	double share;
+	struct image_probe answer;
+};
+/* Shorter than PIPE_BUF, so written whole. */
+_Static_assert(sizeof(struct said) <= 4096, "what a child says fits in one write of a pipe");
+
+typedef int child_task(struct disk *, const char *path, const struct progress *, struct image_probe *);
 
 static int
 same_meta(const char *path, const struct image_meta *lmdb, const struct image_meta *pages, struct why *why)
@@ -60,10 +92,12 @@ same_meta(const char *path, const struct image_meta *lmdb, const struct image_me
 
 /* The pages first; then LMDB must see the same meta record. */
 static int
-check_both(struct disk *disk, const char *path, struct image_probe *a)
+check_both(struct disk *disk, const char *path, const struct progress *progress, struct image_probe *a)
 {
 	struct image_meta meta;
-	if (image_check_file(disk, IMAGE_NAME, path, NULL, &a->found, &a->why) < 0)
+	struct image_watch watch = { .progress = progress, .phase = "" };
+	struct image_sink sink = image_watch(&watch);
+	if (image_check_file(disk, IMAGE_NAME, path, progress ? &sink : NULL, &a->found, &a->why) < 0)
 		return -1;
 	struct image *image = image_open_still(path, &a->why);
 	if (image == NULL)
@@ -74,7 +108,7 @@ check_both(struct disk *disk, const char *path, struct image_probe *a)
 }
 
 static int
-open_only(struct disk *disk, const char *path, struct image_probe *a)
+open_only(struct disk *disk, const char *path, const struct progress *progress, struct image_probe *a)
 {
 	struct image *image = image_open_still(path, &a->why);
 	if (image == NULL)
@@ -86,44 +120,70 @@ open_only(struct disk *disk, const char *path, struct image_probe *a)
 	return 0;
 }
 
+/* A word that is lost is none that matters. */
+static void
+say_share(void *context, const char *phase, double share)
+{
+	struct said said = { .share = share };
+	if (write(*(int *)context, &said, sizeof(said)) < 0)
+		return;
+}
+
 /* The child: bounded time, no core file, gone when its parent is (it holds a copy of the folder's lock). */
 _Noreturn static void
-run_child(int out, child_task *task, struct disk *disk, const char *path, uint64_t bytes)
+run_child(int out, child_task *task, struct disk *disk, const char *path, uint64_t bytes, bool watched)
 {
-	struct image_probe a;
+	struct said said;
 	struct rlimit none = { 0, 0 }, seconds;
-	memset(&a, 0, sizeof(a));
+	const struct progress progress = { say_share, &out };
+	memset(&said, 0, sizeof(said));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	seconds.rlim_cur = seconds.rlim_max = CHECK_SECONDS_MIN + bytes / CHECK_BYTES_PER_SECOND;
 	setrlimit(RLIMIT_CORE, &none);
 	setrlimit(RLIMIT_CPU, &seconds);
-	a.opened = task(disk, path, &a);
-	/* Shorter than PIPE_BUF, so written whole. */
-	_Static_assert(sizeof(a) <= 4096, "an answer fits in one write of a pipe");
-	_exit(write(out, &a, sizeof(a)) == (ssize_t)sizeof(a) ? 0 : 1);
+	said.answer.opened = task(disk, path, watched ? &progress : NULL, &said.answer);
+	said.whole = true;
+	_exit(write(out, &said, sizeof(said)) == (ssize_t)sizeof(said) ? 0 : 1);
+}
+
+/* The next thing that it says. true: there is nothing more to come. */
+static bool
+listen_to(int in, const struct progress *progress, struct said *said)
+{
+	ssize_t n = read(in, said, sizeof(*said));
+	if (n < 0 && errno == EINTR)
+		return false;
+	if (n != (ssize_t)sizeof(*said)) {
+		said->whole = false;
+		return true;
+	}
+	if (!said->whole && progress != NULL)
+		progress->tell(progress->context, "checking the image", said->share);
+	return said->whole;
 }
 
 /* Runs the task in a child. What counts is a whole answer: a child that crashed on a page has given none. */
 static int
-forked(child_task *task, struct disk *disk, const char *path, uint64_t bytes, struct image_probe *a, struct why *why)
+forked(child_task *task, struct disk *disk, const char *path, uint64_t bytes, const struct progress *progress, struct image_probe *a,
+    struct why *why)
 {
 	int ends[2], status = 0;
+	struct said said = { 0 };
 	if (pipe(ends) < 0)
 		return why_say(why, "cannot make a pipe to check the image: %s", strerror(errno));
 	pid_t child = fork();
 	if (child == 0) {
 		close(ends[0]);
-		run_child(ends[1], task, disk, path, bytes);
+		run_child(ends[1], task, disk, path, bytes, progress != NULL);
 	}
 	close(ends[1]);
-	ssize_t n;
-	do
-		n = read(ends[0], a, sizeof(*a));
-	while (n < 0 && errno == EINTR);
+	while (!listen_to(ends[0], progress, &said))
+		;
 	close(ends[0]);
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	if (n == (ssize_t)sizeof(*a))
+	*a = said.answer;
+	if (said.whole)
 		return 0;
 	a->found = (struct image_findings){ .exists = true, .bytes = bytes };
 	if (child < 0)
@@ -148,14 +208,15 @@ has_records(struct disk *disk, const char *path, int64_t *bytes, struct why *why
 }
 
 static int
-inspect_forked(struct disk *disk, const char *path, child_task *task, struct image_findings *found, struct why *why)
+inspect_forked(struct disk *disk, const char *path, child_task *task, const struct progress *progress, struct image_findings *found,
+    struct why *why)
 {
 	struct image_probe a = { 0 };
 	int64_t bytes;
 	int rc = has_records(disk, path, &bytes, why);
 	if (rc <= 0)
 		return rc;
-	rc = forked(task, disk, path, (uint64_t)bytes, &a, why);
+	rc = forked(task, disk, path, (uint64_t)bytes, progress, &a, why);
 	*found = a.found;
 	if (rc == 0 && a.opened < 0)
 		*why = a.why;
@@ -175,7 +236,7 @@ folder_look(const char *dir, struct disk **disk, char path[IMAGE_PATH_MAX], stru
 }
 
 static int
-inspect(const char *dir, child_task *task, struct image_findings *found, struct why *why)
+inspect(const char *dir, child_task *task, const struct progress *progress, struct image_findings *found, struct why *why)
 {
 	char path[IMAGE_PATH_MAX];
 	struct disk *disk;
@@ -183,28 +244,28 @@ inspect(const char *dir, child_task *task, struct image_findings *found, struct 
 	int rc = folder_look(dir, &disk, path, why);
 	if (rc <= 0)
 		return rc;
-	rc = inspect_forked(disk, path, task, found, why);
+	rc = inspect_forked(disk, path, task, progress, found, why);
 	disk->calls->end(disk);
 	return rc;
 }
 
 int
-image_inspect(const char *dir, struct image_findings *found, struct why *why)
+image_inspect(const char *dir, const struct progress *progress, struct image_findings *found, struct why *why)
 {
-	return inspect(dir, check_both, found, why);
+	return inspect(dir, check_both, progress, found, why);
 }
 
 int
 image_verify(const char *dir, struct why *why)
 {
 	struct image_findings found;
-	return image_inspect(dir, &found, why);
+	return image_inspect(dir, NULL, &found, why);
 }
 
 void
 image_probe(const char *dir, struct image_probe *probe)
 {
-	probe->opened = inspect(dir, open_only, &probe->found, &probe->why);
+	probe->opened = inspect(dir, open_only, NULL, &probe->found, &probe->why);
 }
 
 /* Damage that a page shows is told before what LMDB made of it. */

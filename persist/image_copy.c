@@ -34,14 +34,14 @@ image_say_room(struct why *why, int rc, const char *folder, uint64_t needed)
 }
 
 int
-image_copy_begin(struct image *im, struct disk *disk, const char *to, struct why *why)
+image_copy_begin(struct image *im, struct disk *disk, const char *to, const struct progress *progress, struct why *why)
 {
 	char path[IMAGE_PATH_MAX];
 	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
 		return -1;
 	if (disk->calls->remove(disk, IMAGE_NEW_NAME) < 0 && errno != ENOENT)
 		return why_say(why, "image %s: an unfinished copy cannot be removed: %s", path, strerror(errno));
-	int rc = image_copy_compact(im, path, why);
+	int rc = image_copy_compact(im, disk, IMAGE_NEW_NAME, path, progress, why);
 	if (rc == 0)
 		return 0;
 	disk->calls->remove(disk, IMAGE_NEW_NAME); /* first, so that what it took counts as room */
@@ -50,14 +50,16 @@ image_copy_begin(struct image *im, struct disk *disk, const char *to, struct why
 }
 
 int
-image_copy_end(struct disk *disk, const char *to, struct image_findings *found, struct why *why)
+image_copy_end(struct disk *disk, const char *to, const struct progress *progress, struct image_findings *found, struct why *why)
 {
+	struct image_watch watch = { .progress = progress, .phase = "checking the copy" };
+	struct image_sink sink = image_watch(&watch);
 	char path[IMAGE_PATH_MAX];
 	if (image_path(path, to, IMAGE_NEW_NAME, why) < 0)
 		return -1;
 	if (sync_file(disk, IMAGE_NEW_NAME) < 0)
 		return why_say(why, "image %s: the copy cannot be synced: %s", path, strerror(errno));
-	if (image_check_file(disk, IMAGE_NEW_NAME, path, NULL, found, why) < 0)
+	if (image_check_file(disk, IMAGE_NEW_NAME, path, progress ? &sink : NULL, found, why) < 0)
 		return -1;
 	if (disk->calls->rename(disk, IMAGE_NEW_NAME, IMAGE_NAME) < 0 || disk->calls->sync_folder(disk) < 0)
 		return why_say(why, "image %s: the copy cannot be renamed: %s", path, strerror(errno));
@@ -71,8 +73,8 @@ image_copy(struct image *im, const char *to, struct image_findings *found, struc
 	struct disk *disk = disk_posix_open(to, why);
 	if (disk == NULL)
 		return -1;
-	int rc = image_copy_begin(im, disk, to, why);
-	if (rc == 0 && (rc = image_copy_end(disk, to, found ? found : &ignored, why)) < 0)
+	int rc = image_copy_begin(im, disk, to, NULL, why);
+	if (rc == 0 && (rc = image_copy_end(disk, to, NULL, found ? found : &ignored, why)) < 0)
 		disk->calls->remove(disk, IMAGE_NEW_NAME);
 	disk->calls->end(disk);
 	return rc;

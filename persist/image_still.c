@@ -6,7 +6,11 @@
 #include "persist/image_record.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define COPY_LOOK_MS 100
 
 /*
  * Opens for reading with further flags and reads the meta record. The map is as long as the file says (the server's limit), since
@@ -88,12 +92,54 @@ image_key_ends(struct image *im, uint64_t ends[ENTRY_KIND_END])
 	mdb_txn_abort(txn);
 }
 
+struct copying {
+	MDB_env *env;
+	const char *path;
+	int rc;
+	int ended; /* a pipe's end, closed when the copy is made */
+};
+
+static void *
+copy_main(void *context)
+{
+	struct copying *c = context;
+	c->rc = mdb_env_copy2(c->env, c->path, MDB_CP_COMPACT);
+	close(c->ended);
+	return NULL;
+}
+
+/* LMDB says nothing while it copies: it does so in a thread of its own, and its file is looked at. LMDB's code. */
+static int
+copy_watched(struct image *im, struct disk *disk, const char *name, const char *path, const struct progress *progress)
+{
+	struct copying c = { .env = im->env, .path = path };
+	uint64_t of = image_bytes(im);
+	pthread_t thread;
+	int ends[2], ready;
+	if (progress == NULL || pipe(ends) < 0)
+		return mdb_env_copy2(im->env, path, MDB_CP_COMPACT);
+	c.ended = ends[1];
+	progress_tell(progress, "copying", 0, of);
+	bool apart = pthread_create(&thread, NULL, copy_main, &c) == 0;
+	if (!apart)
+		copy_main(&c);
+	struct pollfd end = { .fd = ends[0], .events = POLLIN };
+	while ((ready = poll(&end, 1, COPY_LOOK_MS)) == 0 || (ready < 0 && errno == EINTR)) {
+		int64_t bytes = image_file_bytes(disk, name);
+		progress_tell(progress, "copying", bytes < 0 ? 0 : (uint64_t)bytes, of);
+	}
+	if (apart)
+		pthread_join(thread, NULL);
+	close(ends[0]);
+	return c.rc;
+}
+
 int
-image_copy_compact(struct image *im, const char *path, struct why *why)
+image_copy_compact(struct image *im, struct disk *disk, const char *name, const char *path, const struct progress *progress, struct why *why)
 {
 	if (im->env == NULL)
 		return why_say(why, "image %s: is not open after an earlier failure", im->path);
-	int rc = mdb_env_copy2(im->env, path, MDB_CP_COMPACT);
+	int rc = copy_watched(im, disk, name, path, progress);
 	if (rc)
 		image_say(why, path, "the copy cannot be written", rc);
 	return rc;

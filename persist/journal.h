@@ -76,6 +76,7 @@ bool journal_is_foreign(struct disk *, struct why *);
 /* What one file holds. first_seq..last_seq, batches and bytes count what was found sound before `offset`. */
 struct journal_finding {
 	const char *name; /* borrowed for the call */
+	uint64_t nth, of; /* it is the nth of so many files */
 	uint64_t generation, epoch, first_seq, last_seq, batches;
 	uint64_t bytes; /* of batches, with padding */
 	uint64_t file_bytes;

@@ -115,7 +115,7 @@ journal_inspect(struct disk *disk, void (*each)(void *context, const struct jour
 	}
 	for (size_t i = 0; i < folder.files_n; i++) {
 		char name[JOURNAL_NAME_BYTES];
-		struct journal_finding finding = { .name = name, .detail = "" };
+		struct journal_finding finding = { .name = name, .nth = i + 1, .of = folder.files_n, .detail = "" };
 		journal_name(name, folder.files[i].generation);
 		if (file_inspect(&cursor, &folder, i, &finding)) {
 			journal_why_disk(why, "read", folder.files[i].generation);

@@ -28,7 +28,7 @@ recovery_explain(const char *dir, struct disk *disk, const char *copy, struct wh
 {
 	struct doctor_report report;
 	struct why said = *why, inner;
-	if (doctor_look(dir, disk, copy, NULL, NULL, &report, &inner) < 0 || doctor_verdict_good(report.verdict))
+	if (doctor_look(dir, disk, copy, NULL, NULL, NULL, &report, &inner) < 0 || doctor_verdict_good(report.verdict))
 		return;
 	why_say(why, "%.160s. `holdfast doctor %.80s` shows all that is there. Way out: %.330s", said.text, dir, report.way_out.text);
 }
@@ -83,7 +83,7 @@ damaged(const struct recovery_folder *f, struct why *why)
 {
 	struct doctor_report report;
 	struct why inner, damage = *why;
-	if (doctor_look(f->dir, f->disk, f->copy, NULL, NULL, &report, &inner) < 0)
+	if (doctor_look(f->dir, f->disk, f->copy, NULL, NULL, NULL, &report, &inner) < 0)
 		return why_say(why, "%.300s; and the journal cannot be read: %.180s", damage.text, inner.text);
 	return why_say(why, "%.170s. Way out: %.330s", damage.text, report.way_out.text);
 }

@@ -55,7 +55,7 @@ place_look(struct disk *disk, const char *path, struct place_found *found, struc
 
 /* The backup: there, a backup and not a data folder, sound, and not at the end of all positions. */
 static int
-check_backup(const char *from, struct restored *r, struct why *why)
+check_backup(const char *from, const struct progress *progress, struct restored *r, struct why *why)
 {
 	struct place_found found;
 	struct disk *disk;
@@ -72,7 +72,7 @@ check_backup(const char *from, struct restored *r, struct why *why)
 		    "--data %s`", from, from);
 	if (!found.image)
 		return why_say(why, "%s holds no backup: there is no image in it", from);
-	if (image_inspect(from, &r->backup, why) < 0) {
+	if (image_inspect(from, progress, &r->backup, why) < 0) {
 		r->damaged = true;
 		return -1;
 	}
@@ -100,13 +100,13 @@ check_place(struct disk *disk, const char *dir, struct why *why)
 }
 
 static int
-write_draft(const char *from, struct disk *disk, const char *dir, uint64_t seq, struct why *why)
+write_draft(const char *from, struct disk *disk, const char *dir, uint64_t seq, const struct progress *progress, struct why *why)
 {
 	char path[IMAGE_PATH_MAX];
 	if (image_path(path, from, IMAGE_NAME, why) < 0)
 		return -1;
 	struct image *image = image_open_still(path, why);
-	int rc = image == NULL ? -1 : image_copy_begin(image, disk, dir, why);
+	int rc = image == NULL ? -1 : image_copy_begin(image, disk, dir, progress, why);
 	image_close(image);
 	if (rc < 0 || image_path(path, dir, IMAGE_NEW_NAME, why) < 0)
 		return -1;
@@ -114,13 +114,13 @@ write_draft(const char *from, struct disk *disk, const char *dir, uint64_t seq, 
 }
 
 static int
-write_all(const char *from, struct disk *disk, const char *dir, struct restored *r, struct why *why)
+write_all(const char *from, struct disk *disk, const char *dir, const struct progress *progress, struct restored *r, struct why *why)
 {
 	struct image_findings found;
 	const struct image_meta *meta = &r->backup.meta;
-	if (write_draft(from, disk, dir, r->seq, why) < 0 || journal_found(disk, r->epoch, r->seq, meta->stamp_ms, why) < 0)
+	if (write_draft(from, disk, dir, r->seq, progress, why) < 0 || journal_found(disk, r->epoch, r->seq, meta->stamp_ms, why) < 0)
 		return -1;
-	if (image_copy_end(disk, dir, &found, why) < 0)
+	if (image_copy_end(disk, dir, progress, &found, why) < 0)
 		return -1;
 	if (found.meta.seq != r->seq || memcmp(found.meta.sum, meta->sum, sizeof(meta->sum)) != 0)
 		return why_say(why, "the image in %s is not the one that was written: its disk lies", dir);
@@ -140,10 +140,10 @@ remove_draft(struct disk *disk)
 }
 
 int
-restore(const char *from, const char *dir, struct restored *r, struct why *why)
+restore(const char *from, const char *dir, const struct progress *progress, struct restored *r, struct why *why)
 {
 	*r = (struct restored){ .damaged = false };
-	if (check_backup(from, r, why) < 0)
+	if (check_backup(from, progress, r, why) < 0)
 		return -1;
 	struct disk *disk = disk_posix_open(dir, why);
 	if (disk == NULL)
@@ -151,7 +151,7 @@ restore(const char *from, const char *dir, struct restored *r, struct why *why)
 	r->seq = r->backup.meta.seq + RESTORE_SKIP;
 	r->epoch = r->backup.meta.epoch + 1;
 	int rc = check_place(disk, dir, why);
-	if (rc == 0 && (rc = write_all(from, disk, dir, r, why)) < 0)
+	if (rc == 0 && (rc = write_all(from, disk, dir, progress, r, why)) < 0)
 		remove_draft(disk);
 	disk->calls->end(disk);
 	return rc;

@@ -481,15 +481,15 @@ a_damaged_backup_is_refused(void)
 		bytes[at] ^= 4;
 		file_put(to, "image", bytes, n);
 		struct image_findings f;
-		bool harmless = image_inspect(to, &f, &why) == 0;
+		bool harmless = image_inspect(to, NULL, &f, &why) == 0;
 		if (!harmless) {
-			check_equal(restore(to, new, &r, &why), -1);
+			check_equal(restore(to, new, NULL, &r, &why), -1);
 			check(r.damaged && !disk_posix_is_folder(new));
 		}
 		bytes[at] ^= 4;
 	}
 	file_put(to, "image", bytes, n);
-	check_equal(restore(to, new, &r, &why), 0);
+	check_equal(restore(to, new, NULL, &r, &why), 0);
 	free(bytes);
 	folder_remove(dir);
 }
@@ -506,11 +506,11 @@ positions_end_before_two_to_the_53(void)
 	snprintf(new, sizeof new, "%s/new", dir);
 	backup_new(dir, to, &why);
 	check_equal(image_move_ahead(path, RESTORE_SEQ_MAX - 2 * RESTORE_SKIP - 1, &why), 0);
-	check_equal(restore(to, new, &r, &why), 0);
+	check_equal(restore(to, new, NULL, &r, &why), 0);
 	check(r.seq < RESTORE_SEQ_MAX - RESTORE_SKIP);
 	folder_remove(new);
 	check_equal(image_move_ahead(path, RESTORE_SEQ_MAX - 2 * RESTORE_SKIP, &why), 0);
-	check_equal(restore(to, new, &r, &why), -1);
+	check_equal(restore(to, new, NULL, &r, &why), -1);
 	check(strstr(why.text, "too near to the last one there can be (2^53)") != NULL);
 	check(!disk_posix_is_folder(new) && !r.damaged);
 	folder_remove(dir);
@@ -533,7 +533,7 @@ a_restore_that_broke_off_is_made_anew(void)
 	disk->calls->end(disk);
 	file_put(new, "image.new", half, sizeof half);
 	file_put(new, "journal.new", half, sizeof half);
-	check_equal(restore(to, new, &r, &why), 0);
+	check_equal(restore(to, new, NULL, &r, &why), 0);
 	check_equal(image_verify(new, &why), 0);
 	folder_remove(dir);
 }

@@ -237,7 +237,7 @@ a_copy_of_another_history_counts_for_nothing(void)
 	check(checkpoint_step(anew.checkpoint, anew.last_seq, 0, &anew.why) >= 0);
 	check_equal(status_of(&anew).copies, 1);
 	check_equal(status_of(&anew).copied_seq, status_of(&anew).committed_seq);
-	check_equal(image_inspect(old.copy, &found, &anew.why), 0);
+	check_equal(image_inspect(old.copy, NULL, &found, &anew.why), 0);
 	check_equal(found.meta.seq, status_of(&anew).committed_seq);
 	check_equal(image_copy(old.image, old.copy, &found, &old.why), 0);
 	for (struct log_batch batch; anew.last_seq <= old.last_seq; anew.last_seq += batch.steps) {

@@ -2,11 +2,13 @@
  * test_cli.c: the operator's command line as a person uses it: run as a program, against a server of its own. Each test looks at
  * what is printed and at the exit code.
  */
+#define _GNU_SOURCE /* posix_openpt */
 #include "tests/check.h"
 #include "tests/cli.h"
 #include "tests/scripted_peer.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -357,6 +359,56 @@ the_doctor_looks_at_a_folder_at_rest(void)
 	check_equal(cli_json("good"), 1);
 }
 
+/* What a person sees on a terminal while this runs; its exit code. Static. */
+static const char *
+on_a_terminal(const char *words, int *code)
+{
+	static char seen[1 << 14];
+	static const char mark[] = "that was all";
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY), line = -1;
+	size_t used = 0;
+	ssize_t n;
+	*code = -1;
+	if (terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0 && (line = open(ptsname(terminal), O_RDWR | O_NOCTTY)) >= 0) {
+		setenv("TERM", "xterm", 1);
+		*code = cli("%s 2>%s >shown; (exit $?)", words, ptsname(terminal));
+		n = write(line, mark, sizeof mark - 1);
+		while (n > 0 && !memmem(seen, used, mark, sizeof mark - 1) && used < sizeof seen - 1 &&
+		    (n = read(terminal, seen + used, sizeof seen - 1 - used)) > 0)
+			used += (size_t)n;
+	}
+	seen[used < sizeof mark ? 0 : used - (sizeof mark - 1)] = 0;
+	close(line);
+	close(terminal);
+	return seen;
+}
+
+/* An image may have 64 GB: a person should see that something is done, and how long it takes. */
+static void
+long_work_on_files_shows_how_far_it_is(void)
+{
+	static const struct {
+		const char *words, *says;
+	} row[] = {
+		{ "backup seen", "%  copying" },
+		{ "backup seen", "%  checking the copy" },
+		{ "restore seen --data seen-again", "%  checking the copy" },
+		{ "doctor seen-again", "%  reading the journal" },
+		{ "doctor seen-again", "%  checking the image" },
+	};
+	int code;
+	check_stocked("seen", 1);
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		const char *seen = on_a_terminal(row[i].words, &code);
+		check_equal(code, 0);
+		if (!strstr(seen, row[i].says))
+			printf("     row %zu, seen: %s\n", i, seen);
+		check_says(seen, row[i].says);
+		check(strcmp(seen + strlen(seen) - 4, "\r\033[K") == 0); /* nothing of it is left */
+	}
+	check(!strstr(on_a_terminal("doctor seen-again --json", &code), "%"));
+}
+
 static const struct check tests[] = {
 	CHECK(help_stands_for_each_subcommand),
 	CHECK(the_page_lists_the_exit_codes_that_help_lists),
@@ -372,6 +424,7 @@ static const struct check tests[] = {
 	CHECK(policies_are_set_and_seen),
 	CHECK(status_is_a_page_and_an_object),
 	CHECK(json_stands_whatever_bytes_a_name_has),
+	CHECK(long_work_on_files_shows_how_far_it_is),
 	CHECK(the_doctor_looks_at_a_folder_at_rest),
 };
 

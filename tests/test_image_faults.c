@@ -210,7 +210,7 @@ copy_with(uint64_t k, enum fault_way way, bool stuck, bool *fired)
 	if (rc < 0 && way == FAULT_ENOSPC && *fired && atomic_load(&faults->last) == CALL_WRITE)
 		good = good && tell(strstr(why.text, "Way out: make room: up to 1 MiB are needed, the folder") != NULL, "the way out of a full disk", why.text);
 	struct why ignored;
-	good = good && tell(image_inspect(to, &there, &ignored) == 0, "the copy", ignored.text);
+	good = good && tell(image_inspect(to, NULL, &there, &ignored) == 0, "the copy", ignored.text);
 	good = good && tell(there.meta.seq == (rc == 0 ? second : first).meta.seq || there.meta.seq == 240, "the copy", "is another one");
 	good = good && tell(image_copy(image, to, &second, &why) == 0 && second.meta.seq == 240, "the next copy", why.text);
 	good = good && tell(fold_twin_is(&twin, image), "the image", "has changed");
@@ -249,11 +249,11 @@ restore_with(uint64_t k, enum fault_way way, bool stuck, bool *fired)
 	bool good = image && grow(image, &twin, &seed, 4) && image_commit(image, &why) == 0 && image_copy(image, kept, NULL, &why) == 0;
 	image_close(image);
 	faults_arm("", k, way, stuck);
-	int rc = restore(kept, to, &r, &why);
+	int rc = restore(kept, to, NULL, &r, &why);
 	*fired = faults_disarm();
 	good = good && tell(rc == 0 || why.text[0], "nothing is said", "");
 	if (rc < 0)
-		good = good && tell(restore(kept, to, &r, &why) == 0 || (stuck && strstr(why.text, "is not empty")), "the next restore", why.text);
+		good = good && tell(restore(kept, to, NULL, &r, &why) == 0 || (stuck && strstr(why.text, "is not empty")), "the next restore", why.text);
 	if (rc == 0 || !stuck) {
 		image = good ? image_open(to, 64 * MIB, &why) : NULL;
 		good = good && tell(image && fold_twin_is(&twin, image) && image_verify(to, &why) == 0, "what was restored", why.text);

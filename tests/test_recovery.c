@@ -244,7 +244,7 @@ remove_file(struct place *p, const char *name)
 static enum doctor_verdict
 verdict(struct place *p, struct doctor_report *report)
 {
-	ensure(doctor_examine(p->dir, p->copies ? p->copy : NULL, NULL, NULL, report, &p->why) == 0);
+	ensure(doctor_examine(p->dir, p->copies ? p->copy : NULL, NULL, NULL, NULL, report, &p->why) == 0);
 	return report->verdict;
 }
 
@@ -385,7 +385,7 @@ damage_that_the_image_has_behind_it_is_cut_off(void)
 	void *memory;
 	place_new(&p);
 	struct run *run = worked(&p, false);
-	check_equal(doctor_examine(p.dir, NULL, note_file, &files, &report, &p.why), 0);
+	check_equal(doctor_examine(p.dir, NULL, note_file, &files, NULL, &report, &p.why), 0);
 	check(files.n > 2 && report.verdict == DOCTOR_SOUND);
 	uint8_t *bytes = file_get(p.dir, files.name, &n);
 	memset(bytes, 0, 4096);
@@ -426,16 +426,16 @@ an_image_without_its_journal_goes_on_through_a_backup(void)
 	place_new(&next);
 	snprintf(to, sizeof(to), "%s/kept", next.dir);
 	struct run *run = worked(&p, true);
-	check_equal(doctor_examine(p.dir, NULL, note_file, &files, &report, &p.why), 0);
+	check_equal(doctor_examine(p.dir, NULL, note_file, &files, NULL, &report, &p.why), 0);
 	remove_file(&p, files.name);
 	check_equal(verdict(&p, &report), DOCTOR_IMAGE_AHEAD);
 	check(strstr(report.way_out.text, "--now`, then `holdfast restore B --data NEW` has everything up to position") != NULL);
-	struct backup *b = backup_open(p.dir, &p.why);
+	struct backup *b = backup_open(p.dir, NULL, &p.why);
 	check(b != NULL && !backup_in_use(b) && backup_seq(b) > backup_journal_seq(b));
-	check_equal(backup_copy(b, to, &found, &p.why), 0);
+	check_equal(backup_copy(b, to, NULL, &found, &p.why), 0);
 	backup_close(b);
 	folder_remove(p.dir);
-	check_equal(restore(to, p.dir, &r, &p.why), 0);
+	check_equal(restore(to, p.dir, NULL, &r, &p.why), 0);
 	struct engine *e = place_open(&p, &memory);
 	check(e != NULL);
 	engine_digest_state(e, x);
@@ -476,13 +476,13 @@ the_doctor_says_what_there_is(void)
 	char nowhere[300];
 	place_new(&p);
 	snprintf(nowhere, sizeof(nowhere), "%s/nowhere", p.dir);
-	check_equal(doctor_examine(nowhere, NULL, NULL, NULL, &report, &why), -1);
+	check_equal(doctor_examine(nowhere, NULL, NULL, NULL, NULL, &report, &why), -1);
 	check(!disk_posix_is_folder(nowhere));
 	check_equal(verdict(&p, &report), DOCTOR_EMPTY);
 	check(place_open(&p, &memory) != NULL);
 	free(memory);
 	check_equal(p.disk->calls->lock(p.disk), 0);
-	check_equal(doctor_examine(p.dir, NULL, NULL, NULL, &report, &why), -1);
+	check_equal(doctor_examine(p.dir, NULL, NULL, NULL, NULL, &report, &why), -1);
 	check(strstr(why.text, "in use by a server") != NULL);
 	place_close(&p);
 	check_equal(verdict(&p, &report), DOCTOR_EMPTY);
@@ -490,6 +490,58 @@ the_doctor_says_what_there_is(void)
 	check_equal(verdict(&p, &report), DOCTOR_SOUND);
 	check(report.way_out.text[0] == '\0' && report.journal.segments > 0 && report.image.found.records_of_kind[ENTRY_CELL] > 0);
 	folder_remove(p.dir);
+	run_free(run);
+}
+
+struct heard {
+	char phases[256];
+	const char *last;
+	double share;
+	bool wrong;
+};
+
+static void
+hear(void *context, const char *phase, double share)
+{
+	struct heard *h = context;
+	bool same = h->last && strcmp(h->last, phase) == 0;
+	size_t n = strlen(h->phases);
+	if (!same)
+		snprintf(h->phases + n, sizeof(h->phases) - n, "%s, ", phase);
+	h->wrong |= share < 0 || share > 1 || (same && share < h->share);
+	h->last = phase;
+	h->share = share;
+}
+
+static void
+whoever_looks_on_hears_how_far_long_work_is(void)
+{
+	struct place p, next;
+	char to[300];
+	struct doctor_report report;
+	struct image_findings found;
+	struct restored r;
+	struct heard h[3] = { { .share = 0 } };
+	const struct progress progress[3] = { { hear, &h[0] }, { hear, &h[1] }, { hear, &h[2] } };
+	place_new(&p);
+	place_new(&next);
+	snprintf(to, sizeof(to), "%s/kept", next.dir);
+	struct run *run = worked(&p, true);
+	check_equal(doctor_examine(p.dir, NULL, NULL, NULL, &progress[0], &report, &p.why), 0);
+	struct backup *b = backup_open(p.dir, &progress[1], &p.why);
+	check(b != NULL);
+	check_equal(backup_copy(b, to, &progress[1], &found, &p.why), 0);
+	backup_close(b);
+	folder_remove(p.dir);
+	check_equal(restore(to, p.dir, &progress[2], &r, &p.why), 0);
+	check(strcmp(h[0].phases, "reading the journal, checking the image, ") == 0);
+	check(strcmp(h[1].phases, "checking the image, reading the journal, copying, checking the copy, ") == 0);
+	check(strcmp(h[2].phases, "checking the image, copying, checking the copy, ") == 0);
+	for (int i = 0; i < 3; i++)
+		check(!h[i].wrong);
+	folder_remove(to);
+	folder_remove(p.dir);
+	folder_remove(next.dir);
 	run_free(run);
 }
 
@@ -504,6 +556,7 @@ static const struct check tests[] = {
 	CHECK(an_image_ahead_of_the_journal_is_refused),
 	CHECK(damage_that_the_image_has_behind_it_is_cut_off),
 	CHECK(an_image_without_its_journal_goes_on_through_a_backup),
+	CHECK(whoever_looks_on_hears_how_far_long_work_is),
 	CHECK(a_table_of_another_size_is_told_with_the_size_it_was),
 	CHECK(the_doctor_says_what_there_is),
 };

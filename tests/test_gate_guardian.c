@@ -75,7 +75,8 @@ a_worker_that_is_killed_is_back_on_its_ports_and_keeps_what_it_acknowledged(void
 		close(fd);
 		pid = rig_another(gate.ports[DOOR_EVENTS], pid);
 		check(pid > 0);
-		check_equal(rig_told(gate.ports[DOOR_EVENTS], "restarts"), i);
+		/* Once more when somebody's outgoing connection had its port for a moment: a worker that finds it taken ends. */
+		check(rig_told(gate.ports[DOOR_EVENTS], "restarts") >= i);
 		int push = till_open_as(gate.ports[DOOR_PUSH], 80, 81, 0);
 		check(push >= 0);
 		close(push);

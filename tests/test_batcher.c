@@ -287,12 +287,57 @@ after_a_failed_append_nothing_is_acknowledged_any_more(void)
 	end();
 }
 
+static void
+reserve_some(const char *prefix, int n)
+{
+	char id[16];
+	for (int i = 0; i < n; i++) {
+		snprintf(id, sizeof id, "%s%d", prefix, i);
+		check(reserve(id, 60000) != 0);
+	}
+}
+
+static void
+a_long_append_tells_how_long_what_waits_will_take(void)
+{
+	struct why why;
+	check(begin());
+	check(batcher_begin(batcher, NOW));
+	receive_stock();
+	reserve_some("a", 2000); /* some 250 KB */
+	slow_set(true, false);
+	batcher_end(batcher);
+	slow_wait(1);
+	check(batcher_begin(batcher, NOW + 1));
+	reserve_some("b", 500); /* the append takes as long; this one, of 60 KB, tells nothing of the pace */
+	check_equal(batcher_ahead_ns(batcher), 0);
+	slow_set(false, false);
+	check_equal(batcher_settle(batcher, &why), 0);
+	check_equal(batcher_ahead_ns(batcher), 0);
+	check(batcher_begin(batcher, NOW + 2));
+	reserve_some("c", 100);
+	int64_t ahead_ns = batcher_ahead_ns(batcher);
+	check(ahead_ns > 0);
+	slow_set(true, false);
+	batcher_end(batcher);
+	slow_wait(3);
+	check_equal(batcher_ahead_ns(batcher), ahead_ns);
+	check(batcher_begin(batcher, NOW + 3));
+	reserve_some("d", 100);
+	check(batcher_ahead_ns(batcher) > ahead_ns);
+	slow_set(false, false);
+	check_equal(batcher_settle(batcher, &why), 0);
+	check_equal(batcher_ahead_ns(batcher), 0);
+	end();
+}
+
 static const struct check tests[] = {
 	CHECK(what_is_decided_is_durable_only_after_its_append),
 	CHECK(while_one_batch_is_appended_the_next_one_gathers),
 	CHECK(a_hold_that_is_due_gets_a_batch_of_its_own_time_or_everybody_waits),
 	CHECK(an_old_stamp_is_renewed_although_the_journal_is_busy),
 	CHECK(mass_expiry_ends_before_anything_else_is_handled),
+	CHECK(a_long_append_tells_how_long_what_waits_will_take),
 	CHECK(after_a_failed_append_nothing_is_acknowledged_any_more),
 };
 

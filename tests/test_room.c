@@ -179,21 +179,37 @@ open_carts_alone_fill_a_pool(void)
 	rig_fini(&g);
 }
 
+/* New carts with an owner, until one is refused. How many. */
+static int
+texts_fill(struct rig *g)
+{
+	int carts = 0;
+	while (reserve(g, carts, 1, LONG_OWNER) == STATUS_OK)
+		carts++;
+	return carts;
+}
+
+/* Commits them with a ref that needs another block, until one is refused. How many. */
+static int
+texts_pay(struct rig *g, int carts)
+{
+	int paid = 0;
+	while (paid < carts && settle(g, COMMAND_COMMIT, paid, "payment 4711") == STATUS_OK)
+		paid++;
+	return paid;
+}
+
 static void
 a_paid_cart_is_committed_with_its_ref_when_new_carts_have_filled_the_texts(void)
 {
 	struct rig g;
-	int carts = 0, paid = 0;
 	rig_init(&g, SLOTS, 16, 64);
 	check_calm();
-	while (reserve(&g, carts, 1, LONG_OWNER) == STATUS_OK)
-		carts++;
+	int carts = texts_fill(&g);
 	check_equal(g.result.status, STATUS_CAPACITY);
 	check(strcmp(g.result.which, "blobs") == 0);
 	check(carts > 0 && usage(&g).blobs <= 56);
-	while (paid < carts && settle(&g, COMMAND_COMMIT, paid, "payment 4711") == STATUS_OK)
-		paid++;
-	check(paid >= 8);
+	check(texts_pay(&g, carts) >= 8);
 	rig_fini(&g);
 }
 
@@ -219,13 +235,10 @@ static void
 what_was_taken_beyond_the_line_is_free_again_when_carts_have_finished(void)
 {
 	struct rig g;
-	int carts = 0, paid = 0;
 	rig_init(&g, SLOTS, 16, 64);
 	check_calm();
-	while (reserve(&g, carts, 1, LONG_OWNER) == STATUS_OK)
-		carts++;
-	while (paid < carts && settle(&g, COMMAND_COMMIT, paid, "payment 4711") == STATUS_OK)
-		paid++;
+	int carts = texts_fill(&g);
+	texts_pay(&g, carts);
 	check(usage(&g).blobs >= 63);
 	for (int i = 0; i < carts; i++)
 		check_equal(settle(&g, COMMAND_RELEASE, i, NULL), STATUS_OK);

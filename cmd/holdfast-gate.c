@@ -69,6 +69,7 @@ static const struct part {
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 _Static_assert(PARTS <= GUARDIAN_WORKERS_MAX, "a worker for each part");
+_Static_assert(GATE_STOP_MS < GUARDIAN_END_MS, "who answers what is in flight has the time for it");
 
 struct program {
 	struct gate_options options;

@@ -31,6 +31,7 @@ struct watch {
 	int signals_fd;
 	struct worker workers[GUARDIAN_WORKERS_MAX];
 	bool told, stopping;
+	int64_t kill_ms; /* stopping: who is still there then is killed; 0: that was done */
 	int status; /* exit status, when it ends */
 };
 
@@ -62,6 +63,8 @@ changed(const struct watch *w, const struct worker *worker, bool up)
 static void
 stop(struct watch *w, int status, int with)
 {
+	if (!w->stopping)
+		w->kill_ms = clock_steady_ms() + (w->guardian->end_ms ? w->guardian->end_ms : GUARDIAN_END_MS);
 	w->stopping = true;
 	w->status = w->status ? w->status : status;
 	for (int i = 0; i < w->guardian->workers_n; i++)
@@ -69,13 +72,29 @@ stop(struct watch *w, int status, int with)
 			kill(w->workers[i].pid, with);
 }
 
+/* They had their time: a worker that is stopped, or hangs, hears nothing else. */
+static void
+stop_hard(struct watch *w)
+{
+	w->kill_ms = 0;
+	for (int i = 0; i < w->guardian->workers_n; i++) {
+		if (!w->workers[i].pid)
+			continue;
+		watch_say(w, "%s does not end; it is killed", name_of(w, &w->workers[i]));
+		kill(w->workers[i].pid, SIGKILL);
+	}
+}
+
 /* ---- a worker's beginning ---- */
 
-/* In the child: U2. The gate takes the other signals itself; until then they wait. */
+/*
+ * In the child: U2. SIGKILL, since one that is stopped would keep any other signal for later, and the ports with it; a guardian that could
+ * ask it to end would have. The gate takes the other signals itself; until then they wait.
+ */
 _Noreturn static void
 worker_begin(struct watch *w, const struct worker *worker, pid_t guardian, int said)
 {
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != guardian)
 		_exit(1);
 	close(w->signals_fd);
@@ -216,11 +235,13 @@ signals_open(struct watch *w)
 
 /* ---- the loop ---- */
 
-/* Until something is said, something ended, or a worker is due again. */
+/* Until something is said, something ended, or a worker is due: to be started again, or killed. */
 static void
 watch_wait(struct watch *w, struct pollfd fds[1 + GUARDIAN_WORKERS_MAX])
 {
 	int64_t now_ms = clock_steady_ms(), wait_ms = -1;
+	if (w->kill_ms)
+		wait_ms = w->kill_ms > now_ms ? w->kill_ms - now_ms : 0;
 	fds[0] = (struct pollfd){ .fd = w->signals_fd, .events = POLLIN };
 	for (int i = 0; i < w->guardian->workers_n; i++) {
 		const struct worker *worker = &w->workers[i];
@@ -246,6 +267,8 @@ watch_step(struct watch *w)
 			worker_said(w, &w->workers[i]);
 	if (fds[0].revents)
 		signals_take(w);
+	if (w->kill_ms && clock_steady_ms() >= w->kill_ms)
+		stop_hard(w);
 	for (int i = 0; i < w->guardian->workers_n; i++) {
 		struct worker *worker = &w->workers[i];
 		if (worker->pid == 0 && !w->stopping && clock_steady_ms() >= worker->again_ms)

@@ -7,7 +7,7 @@
  *      └───────────── its end ───────┘   exit 0, or an end that was asked for: all end; any other: that one again, on the same ports
  *
  * U1: the guardian opens no nanomsg socket and has one thread, so that it may fork at any time.
- * U2: at most one worker of each name; it ends when the guardian ends, however that ends.
+ * U2: at most one worker of each name; it ends when the guardian ends, however that ends, also a worker that is stopped or hangs.
  * U3: only a first worker's failure to come up is the program's failure: later ones are tried again.
  */
 #ifndef HOLDFAST_NET_GATE_GUARDIAN_H
@@ -19,6 +19,7 @@
 #define GUARDIAN_PAUSE_MS_MAX 500 /* of a worker that came up: it is back within a second however often it dies */
 #define GUARDIAN_PAUSE_MS_FAILED_MAX 10000 /* of one that did not */
 #define GUARDIAN_YOUNG_MS 10000 /* who lived longer is started again after the shortest pause */
+#define GUARDIAN_END_MS 5500 /* a worker that was asked to end has as long, then it is killed: longer than GATE_STOP_MS, shorter than GATE_END_MS_MAX */
 #define GUARDIAN_LINES_BYTES 256
 #define GUARDIAN_WORKERS_MAX 2
 
@@ -33,6 +34,7 @@ struct guardian {
 	void (*changed)(void *context, int worker, bool up);
 	void (*say)(const char *line);
 	void *context;
+	int64_t end_ms; /* 0: GUARDIAN_END_MS */
 	uint64_t restarts[GUARDIAN_WORKERS_MAX]; /* so far; a child sees them as they were when it was started */
 };
 

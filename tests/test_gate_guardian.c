@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/clock.h"
+#include "net/gate_guardian.h"
 #include "tests/fake_server.h"
 #include "tests/gate_rig.h"
 #include "tests/spawn.h"
@@ -159,6 +160,80 @@ the_guardian_takes_its_worker_along(void)
 	}
 }
 
+/* Each process of a gate holds the other end of this pipe. */
+static bool
+all_have_ended(struct gate_process *gate)
+{
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
+	struct pollfd errors = { .fd = gate->errors, .events = POLLIN };
+	char said[256];
+	while (clock_steady_ms() < end_ms)
+		if (poll(&errors, 1, 50) > 0 && read(gate->errors, said, sizeof said) == 0)
+			return true;
+	return false;
+}
+
+/* One that is stopped keeps every signal but SIGKILL for later, and its ports. */
+static void
+a_worker_that_is_stopped_does_not_outlive_its_guardian(void)
+{
+	struct gate_process gate;
+	check(guarded_start(&gate, 1, NULL));
+	int64_t pid = rig_another(gate.ports[DOOR_EVENTS], 0);
+	check(pid > 0 && kill((pid_t)pid, SIGSTOP) == 0);
+	check(kill(gate.pid, SIGKILL) == 0);
+	bool ended = all_have_ended(&gate);
+	if (!ended)
+		kill((pid_t)pid, SIGKILL);
+	check(ended);
+	check_equal(rig_wait(&gate), -1);
+}
+
+/* ---- a guardian without a gate ---- */
+
+static int
+life_of_a_worker_that_stops(void *context, int worker, int said)
+{
+	bool fine = write(said, "x=1\n", 4) == 4 && close(said) == 0;
+	while (fine)
+		raise(SIGSTOP);
+	_exit(1);
+}
+
+/* What a service manager does, once all are up. */
+static int
+ask_oneself_to_end(void *context, const char *lines)
+{
+	return kill(getpid(), SIGTERM);
+}
+
+static void
+hear(const char *line)
+{
+}
+
+static void
+who_does_not_end_when_asked_is_killed(void)
+{
+	int64_t end_ms = clock_steady_ms() + RIG_PATIENCE_MS;
+	int status = 0;
+	pid_t ended, pid = fork();
+	if (pid == 0) {
+		struct guardian guardian = { .workers_n = 2, .names = { "one", "other" }, .work = life_of_a_worker_that_stops,
+			.ready = ask_oneself_to_end, .say = hear, .end_ms = 20 };
+		_exit(gate_guardian_run(&guardian));
+	}
+	while ((ended = waitpid(pid, &status, WNOHANG)) == 0 && clock_steady_ms() < end_ms)
+		poll(NULL, 0, 2);
+	if (ended == 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	check(ended == pid);
+	check(WIFEXITED(status));
+	check_equal(WEXITSTATUS(status), 128 + SIGKILL);
+}
+
 static void
 sigterm_through_the_guardian_answers_what_is_in_flight(void)
 {
@@ -263,6 +338,8 @@ static const struct check tests[] = {
 	CHECK(a_subscriber_that_talks_ends_the_feed_alone),
 	CHECK(a_gate_without_a_feed_and_a_feed_without_a_gate),
 	CHECK(the_guardian_takes_its_worker_along),
+	CHECK(a_worker_that_is_stopped_does_not_outlive_its_guardian),
+	CHECK(who_does_not_end_when_asked_is_killed),
 	CHECK(sigterm_through_the_guardian_answers_what_is_in_flight),
 	CHECK(a_first_start_that_fails_is_the_end_and_a_port_file_is_written_once),
 	CHECK(the_gate_of_a_server_is_back_whichever_of_its_processes_dies),

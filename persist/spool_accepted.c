@@ -1,15 +1,14 @@
 /* spool_accepted.c: ranges in a small sorted array; sources by an index that is built anew when one gives way to another. */
 #include "persist/spool_accepted.h"
 
-#include "core/hash.h"
 #include "persist/spool_format.h"
 
 #include <stdlib.h>
 
 int
-accepted_init(struct accepted *a, uint32_t sources_max)
+accepted_init(struct accepted *a, uint32_t sources_max, uint64_t secret)
 {
-	*a = (struct accepted){ .max = sources_max, .index_n = 4 };
+	*a = (struct accepted){ .max = sources_max, .index_n = 4, .seed = hash_seed(secret) };
 	while (a->index_n < 2 * sources_max)
 		a->index_n *= 2;
 	a->sources = calloc(sources_max, sizeof *a->sources);
@@ -38,7 +37,7 @@ name_of(const struct accepted_source *s)
 static uint32_t *
 index_place(const struct accepted *a, struct bytes name)
 {
-	uint32_t at = (uint32_t)hash_bytes(name) & (a->index_n - 1);
+	uint32_t at = (uint32_t)(hash_placed(&a->seed, name) >> 32) & (a->index_n - 1);
 	while (a->index[at] && !bytes_equal(name_of(&a->sources[a->index[at] - 1]), name))
 		at = (at + 1) & (a->index_n - 1);
 	return &a->index[at];

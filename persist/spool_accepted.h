@@ -11,6 +11,7 @@
 #define HOLDFAST_PERSIST_SPOOL_ACCEPTED_H
 
 #include "core/base.h"
+#include "core/hash.h"
 
 #define ACCEPTED_RANGES_MAX 32
 /* Of one source in the image: length, name, last_at, number of ranges, ranges. */
@@ -31,12 +32,13 @@ struct accepted_source {
 struct accepted {
 	struct accepted_source *sources;
 	uint32_t *index; /* by hash of the name, open addressing: source + 1 */
+	struct hash_seed seed; /* of the index: where a name stands cannot be chosen from outside */
 	uint32_t n, max, index_n, latest;
 	uint64_t heard;
 };
 
-/* -1: no memory. */
-int accepted_init(struct accepted *, uint32_t sources_max);
+/* secret: something that who names sources cannot guess; no answer and no image depends on it. -1: no memory. */
+int accepted_init(struct accepted *, uint32_t sources_max, uint64_t secret);
 void accepted_fini(struct accepted *);
 /* from..to of that source (1 to 32 bytes) is accepted, 1 <= from <= to; at: an instant, -1: none. */
 void accepted_add(struct accepted *, struct bytes source, uint64_t from, uint64_t to, int64_t at);

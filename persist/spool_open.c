@@ -352,7 +352,7 @@ spool_open(struct disk *disk, const struct spool_options *options, struct spool_
 {
 	struct spool *s = calloc(1, sizeof *s);
 	*found = (struct spool_found){ 0 };
-	if (!s || accepted_init(&s->accepted, options->sources_max) < 0) {
+	if (!s || accepted_init(&s->accepted, options->sources_max, options->salt) < 0) {
 		why_say(why, "no memory for the spool");
 		free(s);
 		return NULL;

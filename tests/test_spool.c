@@ -514,7 +514,7 @@ ranges_grow_merge_and_are_bounded(void)
 {
 	struct accepted a, b;
 	struct bytes pos = { (const uint8_t *)"pos", 3 };
-	check_equal(accepted_init(&a, 2), 0);
+	check_equal(accepted_init(&a, 2, 1), 0);
 	accepted_add(&a, pos, 5, 7, 10);
 	accepted_add(&a, pos, 1, 2, -1);
 	accepted_add(&a, pos, 9, 9, 3);
@@ -536,16 +536,45 @@ ranges_grow_merge_and_are_bounded(void)
 	uint8_t image[2 * ACCEPTED_SOURCE_BYTES_MAX];
 	size_t n = accepted_encode(&a, image);
 	check(n <= accepted_bytes_max(&a));
-	check_equal(accepted_init(&b, 2), 0);
+	check_equal(accepted_init(&b, 2, 2), 0);
 	check(accepted_decode(&b, image, n));
 	check(accepted_find(&b, pos)->ranges_n == ACCEPTED_RANGES_MAX && accepted_find(&b, pos)->ranges[0].to == 10);
 	for (size_t less = 1; less < n; less++) {
 		accepted_fini(&b);
-		check_equal(accepted_init(&b, 2), 0);
+		check_equal(accepted_init(&b, 2, 2), 0);
 		accepted_decode(&b, image, less); /* whatever it says, it reads nothing beyond */
 	}
 	accepted_fini(&a);
 	accepted_fini(&b);
+}
+
+/* The longest row of places in use: whoever is put at its first one is looked for along all of it. */
+static uint32_t
+longest_row(const struct accepted *a)
+{
+	uint32_t longest = 0, row = 0;
+	for (uint32_t i = 0; i < a->index_n; i++) {
+		row = a->index[i] ? row + 1 : 0;
+		longest = row > longest ? row : longest;
+	}
+	return longest;
+}
+
+/* Names of which the public hash makes one place, as anybody finds them within a second. */
+static void
+names_chosen_for_one_place_of_the_public_hash_stand_apart(void)
+{
+	struct accepted a;
+	for (uint64_t secret = 1; secret <= 20; secret++) {
+		check_equal(accepted_init(&a, SPOOL_SOURCES_MAX, secret), 0);
+		for (uint32_t i = 0; a.n < SPOOL_SOURCES_MAX / 4; i++) {
+			struct bytes name = { (const uint8_t *)&i, sizeof i };
+			if (hash_bytes(name) % a.index_n == 0 || (hash_bytes(name) >> 32) % a.index_n == 0)
+				accepted_add(&a, name, 1, 1, -1);
+		}
+		check(longest_row(&a) < 16);
+		accepted_fini(&a);
+	}
 }
 
 int
@@ -563,6 +592,7 @@ main(int argc, char **argv)
 		CHECK(a_flipped_bit_is_found_or_harmless),
 		CHECK(a_torn_tail_is_cut_and_told),
 		CHECK(ranges_grow_merge_and_are_bounded),
+		CHECK(names_chosen_for_one_place_of_the_public_hash_stand_apart),
 	};
 	return check_run("tests/test_spool", tests, sizeof tests / sizeof tests[0], argc, argv);
 }

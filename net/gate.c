@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -170,6 +171,16 @@ spool_answer(void *context, const struct raw_header *to, const struct raw_part *
 	raw_send(g->doors[DOOR_EVENTS].socket, to, parts, parts_n);
 }
 
+/* What nobody who sends to the gate can guess. */
+static int
+secret_draw(uint64_t *secret, struct why *why)
+{
+	if (getrandom(secret, sizeof *secret, 0) == (ssize_t)sizeof *secret)
+		return 0;
+	snprintf(why->text, sizeof why->text, "the system gives no random bytes");
+	return -1;
+}
+
 static int
 spool_open_for(struct gate *g, const struct gate_setup *setup, struct why *why)
 {
@@ -177,6 +188,8 @@ spool_open_for(struct gate *g, const struct gate_setup *setup, struct why *why)
 		.queue = &g->queue, .counters = &g->counters, .answer = spool_answer, .context = g, .say = setup->say };
 	if (!setup->spool)
 		return 0;
+	if (secret_draw(&spool.salt, why) < 0)
+		return -1;
 	g->spool = g->intake.spool = gate_spool_open(&spool, why);
 	return g->spool ? 0 : -1;
 }
@@ -185,9 +198,10 @@ static int
 gate_start(struct gate *g, const struct gate_setup *setup, struct why *why)
 {
 	struct gate_address server;
-	if (gate_address_read(setup->server, &server, why) < 0)
+	uint64_t secret;
+	if (gate_address_read(setup->server, &server, why) < 0 || secret_draw(&secret, why) < 0)
 		return -1;
-	if (gate_queue_init(&g->queue) < 0) {
+	if (gate_queue_init(&g->queue, secret) < 0) {
 		snprintf(why->text, sizeof why->text, "no memory for the gate's queue");
 		return -1;
 	}

@@ -1,16 +1,14 @@
 /* gate_queue.c: a ring by number, and chains by digest through it. A chain ends at the first number that is no longer kept. */
 #include "net/gate_queue.h"
 
-#include "core/hash.h"
-
 #include <stdlib.h>
 
 #define WORD_BYTES 4
 
 int
-gate_queue_init(struct gate_queue *q)
+gate_queue_init(struct gate_queue *q, uint64_t secret)
 {
-	memset(q, 0, sizeof *q);
+	*q = (struct gate_queue){ .seed = hash_seed(secret) };
 	q->slots = calloc(GATE_SLOTS, sizeof *q->slots);
 	q->buckets = calloc(GATE_SLOTS, sizeof *q->buckets);
 	if (q->slots && q->buckets)
@@ -40,13 +38,18 @@ gate_queue_room(const struct gate_queue *q)
 
 /* Of the request's own number (the header's last word; devices on the way do not change it) and the message. */
 static uint64_t
-digest_of(const struct gate_message *m)
+digest_of(const struct gate_queue *q, const struct gate_message *m)
 {
 	uint32_t word = 0;
 	if (m->header.n >= WORD_BYTES)
 		memcpy(&word, m->header.at + m->header.n - WORD_BYTES, WORD_BYTES);
-	uint64_t h = hash_bytes((struct bytes){ m->at, (uint32_t)m->n });
-	return h ^ hash_pair(word, (uint32_t)m->n);
+	return hash_placed(&q->seed, (struct bytes){ m->at, (uint32_t)m->n }) ^ hash_placed_pair(&q->seed, word, (uint32_t)m->n);
+}
+
+static uint64_t *
+bucket_of(struct gate_queue *q, uint64_t digest)
+{
+	return &q->buckets[(digest >> 32) % GATE_SLOTS]; /* the half that counts: hash_seed */
 }
 
 /* Only what was answered is ever forgotten: kept stays behind first. */
@@ -102,7 +105,7 @@ gate_queue_add(struct gate_queue *q, const struct gate_message *m)
 	if (m->header.n == 0)
 		return;
 	r->digest = m->digest;
-	uint64_t *bucket = &q->buckets[r->digest % GATE_SLOTS];
+	uint64_t *bucket = bucket_of(q, r->digest);
 	r->next_alike = *bucket;
 	*bucket = q->next;
 }
@@ -118,8 +121,8 @@ gate_queue_find(struct gate_queue *q, struct gate_message *m)
 {
 	if (m->header.n == 0)
 		return NULL;
-	uint64_t digest = m->digest = digest_of(m);
-	uint64_t link = q->buckets[digest % GATE_SLOTS];
+	uint64_t digest = m->digest = digest_of(q, m);
+	uint64_t link = *bucket_of(q, digest);
 	while (link > q->kept) {
 		struct gate_request *r = gate_queue_at(q, link - 1);
 		if (r->digest == digest && r->state != REQUEST_ANSWERED && r->n == m->n && memcmp(r->message, m->at, m->n) == 0)

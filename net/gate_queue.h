@@ -21,6 +21,7 @@
 #define HOLDFAST_NET_GATE_QUEUE_H
 
 #include "core/base.h"
+#include "core/hash.h"
 #include "net/gate_frame.h"
 #include "net/gate_raw.h"
 
@@ -83,10 +84,11 @@ struct gate_queue {
 	uint16_t heavy_of[GATE_PEERS]; /* unanswered heavy messages by connection; GATE_MESSAGES_MAX fits */
 	struct gate_request *slots; /* GATE_SLOTS; number % GATE_SLOTS */
 	uint64_t *buckets; /* GATE_SLOTS heads by digest: number + 1 */
+	struct hash_seed seed; /* of the digests: which bucket a message comes to cannot be chosen from outside */
 };
 
-/* -1: no memory. */
-int gate_queue_init(struct gate_queue *);
+/* secret: something that who sends messages cannot guess. -1: no memory. */
+int gate_queue_init(struct gate_queue *, uint64_t secret);
 void gate_queue_fini(struct gate_queue *);
 
 static inline struct gate_request *

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #define REFUSAL_BYTES_MAX 160 /* index, code, a sentence of ours */
 #define MARK_LOOK_MS 1000 /* the spool is tended so often when nothing else happens */
@@ -255,21 +254,12 @@ gate_spool_count(struct gate_spool *g, struct gate_counters *c)
 
 /* ---- opening and closing ---- */
 
-static uint64_t
-salt_draw(void)
-{
-	uint64_t salt;
-	if (getrandom(&salt, sizeof salt, 0) != (ssize_t)sizeof salt)
-		salt = (uint64_t)clock_steady_ns();
-	return salt;
-}
-
 static int
 spool_start(struct gate_spool *g, struct why *why)
 {
 	struct spool_found found;
 	struct spool_options options = { .bytes_max = g->setup.bytes_max, .segment_bytes = spool_segment_bytes(g->setup.bytes_max),
-		.sources_max = SPOOL_SOURCES_MAX, .salt = salt_draw(), .identify = split_identify };
+		.sources_max = SPOOL_SOURCES_MAX, .salt = g->setup.salt, .identify = split_identify };
 	g->disk = disk_posix_open(g->setup.folder, why);
 	g->spool = g->disk ? spool_open(g->disk, &options, &found, why) : NULL;
 	if (!g->spool || refused_open(&g->refused, g->disk, why) < 0)

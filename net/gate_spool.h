@@ -26,6 +26,7 @@
 struct gate_spool_setup {
 	const char *folder;
 	uint64_t bytes_max, drain_rate;
+	uint64_t salt; /* as in struct spool_options */
 	struct gate_queue *queue; /* batches go there, as ORIGIN_SPOOL */
 	struct gate_counters *counters;
 	void (*answer)(void *context, const struct raw_header *to, const struct raw_part *, int parts_n);

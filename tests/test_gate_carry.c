@@ -58,7 +58,7 @@ gate_begin(uint64_t segment_bytes, uint32_t segments)
 		.identify = identify };
 	struct spool_found found;
 	w.spool = spool_open(w.disk, &options, &found, &w.why);
-	if (!w.spool || gate_queue_init(&w.queue) < 0)
+	if (!w.spool || gate_queue_init(&w.queue, 1) < 0)
 		return false;
 	w.refused = (struct gate_refused){ .fd = -1 };
 	if (refused_open(&w.refused, w.disk, &w.why) < 0)

@@ -259,7 +259,9 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 	MDB_cursor *cursor;
 	record_sum sum;
 	uint8_t bytes[RECORD_META_BYTES_MAX];
-	uint64_t key = RECORD_META_KEY, n = fold_records(im->fold);
+	uint64_t key = RECORD_META_KEY, n = 0;
+	struct fold_walk walk = { 0 };
+	struct fold_item item;
 	MDB_val k = { 8, &key }, v = { 0, bytes };
 	if (image_meta_get(txn, im->records, meta) != NULL)
 		return MDB_CORRUPTED;
@@ -267,11 +269,9 @@ put_all(struct image *im, MDB_txn *txn, struct image_meta *meta)
 	int rc = mdb_cursor_open(txn, im->records, &cursor);
 	if (rc)
 		return rc;
-	for (uint64_t i = 0; rc == 0 && i < n; i++) {
-		struct fold_item item;
-		fold_at(im->fold, i, &item);
+	while (rc == 0 && fold_next(im->fold, &walk, &item)) {
 		rc = put_record(cursor, &item, &sum, &meta->records);
-		if (i % REST_RECORDS == REST_RECORDS - 1)
+		if (++n % REST_RECORDS == 0)
 			disk_pace_rest();
 	}
 	mdb_cursor_close(cursor);

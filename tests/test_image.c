@@ -1,11 +1,9 @@
 /*
- * test_image.c: the coalescing table and the image against the plainest fold; full maps and disks; copies; a kill amid commits.
+ * test_image.c: the image against the plainest fold; full maps and disks; copies; a kill amid commits.
  * Damaged files are in test_image_damage.c.
  */
 #include "tests/check.h"
 #include "tests/image_rig.h"
-
-#include "persist/fold.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -29,45 +27,6 @@ collect(struct image *image, struct fold_twin *twin, uint64_t *seed, int batches
 			fold_twin_fold(twin, b);
 	}
 	return true;
-}
-
-static void
-fold_keeps_the_last_writer_of_each_key(void)
-{
-	struct fold *fold = fold_new();
-	struct fold_twin twin;
-	uint64_t seed = check_seed(11), before = 0;
-	uint8_t body[128];
-	fold_twin_init(&twin);
-	check(fold != NULL);
-	for (int round = 0; round < 3; round++) {
-		for (uint64_t seq = 1; seq <= 20000; seq++) {
-			struct entry_bytes e = { ENTRY_CELL, draw(&seed) % 6000, body, (uint32_t)(draw(&seed) % sizeof(body)) };
-			memset(body, (int)draw(&seed), e.body_n);
-			check_equal(fold_put(fold, e.key, seq, e.body, e.body_n), 0);
-			fold_twin_put(&twin, seq, &e);
-		}
-		check_equal(fold_records(fold), twin.n);
-		check_equal(fold_sort(fold), 0);
-		for (uint32_t i = 0; i < twin.n; i++) {
-			struct fold_item item;
-			uint32_t t = 0;
-			fold_at(fold, i, &item);
-			check(i == 0 || item.key > before);
-			before = item.key;
-			while (t < twin.n && twin.records[t].key != item.key)
-				t++;
-			check(t < twin.n);
-			check(twin.records[t].seq == item.seq && twin.records[t].body_n == item.body_n);
-			check(memcmp(twin.records[t].body, item.body, item.body_n) == 0);
-		}
-		fold_clear(fold);
-		check_equal(fold_records(fold), 0);
-		fold_twin_fini(&twin);
-		fold_twin_init(&twin);
-	}
-	fold_twin_fini(&twin);
-	fold_free(fold);
 }
 
 static void
@@ -354,7 +313,6 @@ a_kill_amid_commits_leaves_a_whole_commit(void)
 }
 
 static const struct check tests[] = {
-	CHECK(fold_keeps_the_last_writer_of_each_key),
 	CHECK(what_was_committed_is_there_after_reopening),
 	CHECK(large_bodies_come_and_go),
 	CHECK(what_was_only_collected_is_not_there),

@@ -11,7 +11,6 @@
 void
 texts_ready(struct world *w, uint64_t n)
 {
-	n += AHEAD_WINDOW;
 	w->texts = malloc(n * sizeof *w->texts);
 	ensure(w->texts != NULL);
 	for (uint64_t i = 0; i < n; i++) {
@@ -49,30 +48,27 @@ run_reserve(struct world *w, uint64_t n)
 	}
 }
 
-/* The same with the commands that are in hand looked at ahead, as the server does with a client's pipeline. */
-static inline void
-in_hand_take(struct world *w, struct ahead *ahead, const struct asked_text *asked)
+/* The same with a block of commands in hand looked at ahead, as the server does with a client's pipeline. */
+static void
+block_take(struct world *w, struct ahead *walks, const struct asked_text *asked, unsigned n)
 {
-	ahead_begin(w->engine, ahead, text(asked->id, sizeof asked->id), text(asked->sku, sizeof asked->sku), text("ST-0001", 7));
+	for (unsigned i = 0; i < n; i++)
+		ahead_begin(w->engine, &walks[i], text(asked[i].id, sizeof asked[i].id), text(asked[i].sku, sizeof asked[i].sku), text("ST-0001", 7));
+	ahead_walk(w->engine, walks, n);
 }
 
 void
 run_reserve_ahead(struct world *w, uint64_t n)
 {
-	static struct ahead hands[AHEAD_WINDOW];
+	static struct ahead walks[AHEAD_BLOCK];
 	struct asked_line line = { .location = text("ST-0001", 7), .qty = 1 };
 	struct command c = reserve_of(&line);
-	for (unsigned i = 0; i < AHEAD_WINDOW; i++)
-		in_hand_take(w, &hands[i], &w->texts[i]);
-	for (uint64_t i = 0, first = 0; i < n; i++, first = first + 1 < AHEAD_WINDOW ? first + 1 : 0) {
-		for (uint64_t s = 1, at = first; s <= AHEAD_STEPS; s++) {
-			at += AHEAD_DISTANCE;
-			ahead_step(w->engine, &hands[at = at < AHEAD_WINDOW ? at : at - AHEAD_WINDOW]);
-		}
+	for (uint64_t i = 0; i < n; i++) {
+		if (i % AHEAD_BLOCK == 0)
+			block_take(w, walks, &w->texts[i], n - i < AHEAD_BLOCK ? (unsigned)(n - i) : AHEAD_BLOCK);
 		batch_ready(w);
-		engine_hint(w->engine, &hands[first]);
+		engine_hint(w->engine, &walks[i % AHEAD_BLOCK]);
 		reserve(w, &c, &line, &w->texts[i]);
-		in_hand_take(w, &hands[first], &w->texts[i + AHEAD_WINDOW]);
 	}
 }
 

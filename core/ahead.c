@@ -19,7 +19,6 @@ void
 ahead_none(struct ahead *a)
 {
 	a->location_name = a->name = a->cell = a->slot = AHEAD_NOTHING;
-	a->step = AHEAD_STEPS;
 	a->has_cell = false;
 	a->id.n = 0;
 }
@@ -28,7 +27,6 @@ void
 ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct bytes sku, struct bytes location)
 {
 	a->location_name = a->name = a->cell = a->slot = AHEAD_NOTHING;
-	a->step = 0;
 	a->event = false;
 	a->has_cell = sku.n > 0;
 	a->id = id;
@@ -52,7 +50,7 @@ ahead_begin_event(const struct engine *e, struct ahead *a, struct bytes sku, str
 }
 
 /* What stands behind the hashes. */
-static void
+static inline void
 step_name(const struct engine *e, struct ahead *a)
 {
 	if (a->id.n && (a->slot = index_guess(&e->reservations.index, a->id_hash)) != AHEAD_NOTHING) {
@@ -66,7 +64,7 @@ step_name(const struct engine *e, struct ahead *a)
 		fetch(names_at(&e->names[NAMES_SKU], a->name));
 }
 
-static void
+static inline void
 step_number(const struct engine *e, struct ahead *a)
 {
 	if (a->name == AHEAD_NOTHING || a->location_name == AHEAD_NOTHING)
@@ -85,7 +83,7 @@ fetch_cell(const struct engine *e, const struct ahead *a)
 		fetch((const void *)&cell->promised);
 }
 
-static void
+static inline void
 step_cell(const struct engine *e, struct ahead *a)
 {
 	if (a->name != AHEAD_NOTHING && a->location_name != AHEAD_NOTHING)
@@ -107,7 +105,7 @@ fetch_history(const struct engine *e, uint32_t cell)
 }
 
 /* What is chained to the cell: the open line a new one is put behind, or those around the one that ends. */
-static void
+static inline void
 step_neighbour(const struct engine *e, struct ahead *a)
 {
 	if (a->cell != AHEAD_NOTHING && a->event)
@@ -126,23 +124,17 @@ step_neighbour(const struct engine *e, struct ahead *a)
 	}
 }
 
-static inline void
-step(const struct engine *e, struct ahead *a)
-{
-	_Static_assert(AHEAD_STEPS == 4, "a row for each step");
-	switch (a->step++) {
-	case 0: step_name(e, a); break;
-	case 1: step_number(e, a); break;
-	case 2: step_cell(e, a); break;
-	case 3: step_neighbour(e, a); break;
-	default: a->step = AHEAD_STEPS;
-	}
-}
-
 void
-ahead_step(const struct engine *e, struct ahead *a)
+ahead_walk(const struct engine *e, struct ahead *walks, unsigned n)
 {
-	step(e, a);
+	for (unsigned i = 0; i < n; i++)
+		step_name(e, &walks[i]);
+	for (unsigned i = 0; i < n; i++)
+		step_number(e, &walks[i]);
+	for (unsigned i = 0; i < n; i++)
+		step_cell(e, &walks[i]);
+	for (unsigned i = 0; i < n; i++)
+		step_neighbour(e, &walks[i]);
 }
 
 /* ---- hints: what a walk found, believed after a look (A3) ---- */
@@ -151,24 +143,4 @@ void
 engine_hint(struct engine *e, const struct ahead *a)
 {
 	e->hint = *a;
-}
-
-/* ---- those in hand ---- */
-
-struct ahead *
-ahead_line_add(struct ahead_line *line)
-{
-	ensure(line->n < AHEAD_WINDOW);
-	unsigned end = ahead_line_end(line);
-	line->n++;
-	return &line->at[end];
-}
-
-void
-ahead_line_next(const struct engine *e, struct ahead_line *line)
-{
-	for (unsigned i = AHEAD_DISTANCE; i < line->n; i += AHEAD_DISTANCE)
-		step(e, &line->at[ahead_line_place(line, i)]);
-	line->first = ahead_line_place(line, 1);
-	line->n--;
 }

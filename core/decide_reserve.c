@@ -95,12 +95,10 @@ static void
 lines_ahead(struct engine *e, const struct reserve_command *c, uint32_t first)
 {
 	struct ahead *walks = e->scratch->walks;
-	uint32_t n = c->lines_n - first < AHEAD_WINDOW ? c->lines_n - first : AHEAD_WINDOW;
+	uint32_t n = c->lines_n - first < AHEAD_BLOCK ? c->lines_n - first : AHEAD_BLOCK;
 	for (uint32_t i = 0; i < n; i++)
 		ahead_begin(e, &walks[i], (struct bytes){ NULL, 0 }, c->lines[first + i].sku, c->lines[first + i].location);
-	for (int step = 0; step < AHEAD_STEPS; step++)
-		for (uint32_t i = 0; i < n; i++)
-			ahead_step(e, &walks[i]);
+	ahead_walk(e, walks, n);
 }
 
 /* Every line's names: their ids, NAME_NONE where there is none, what the answer says, and the content's digest. */
@@ -112,9 +110,9 @@ lines_look(struct engine *e, const struct reserve_command *c, struct asked *aske
 	for (uint32_t i = 0; i < c->lines_n; i++) {
 		const struct asked_line *line = &c->lines[i];
 		if (c->lines_n > 1) {
-			if (i % AHEAD_WINDOW == 0)
+			if (i % AHEAD_BLOCK == 0)
 				lines_ahead(e, c, i);
-			hint_names(e, &s->walks[i % AHEAD_WINDOW]);
+			hint_names(e, &s->walks[i % AHEAD_BLOCK]);
 		}
 		s->cell[i] = e->hint.cell;
 		const struct name *sku = hint_sku(e, line->sku), *location = hint_location(e, line->location);

@@ -65,7 +65,7 @@ struct scratch {
 	struct short_line shorts[LINES_ASKED_MAX];
 	uint32_t sku[LINES_ASKED_MAX], location[LINES_ASKED_MAX], change[LINES_ASKED_MAX];
 	uint32_t cell[LINES_ASKED_MAX]; /* what the walks found, AHEAD_NOTHING: nothing */
-	struct ahead walks[AHEAD_WINDOW];
+	struct ahead walks[AHEAD_BLOCK];
 	uint32_t moved[LINES_MAX];
 	struct changes changes;
 	struct delta_record deltas[LINES_MAX];

@@ -26,23 +26,27 @@ frame_find(struct lookahead *l, struct request *request, bool *looked, size_t *e
 	return scan;
 }
 
+/* The next block; an empty one: `rest` says why. */
 static void
-frames_find(struct lookahead *l)
+block_take(struct lookahead *l)
 {
-	while (!ahead_line_full(&l->line) && l->rest == SCAN_WHOLE && (l->line.n == 0 || l->found - l->handled < LOOKAHEAD_BYTES_MAX)) {
-		struct frame_ahead *frame = &l->frames[ahead_line_end(&l->line)];
+	l->next = l->block_n = 0;
+	while (l->block_n < AHEAD_BLOCK && l->rest == SCAN_WHOLE && (l->block_n == 0 || l->found - l->handled < LOOKAHEAD_BYTES_MAX)) {
+		struct frame_ahead *frame = &l->frames[l->block_n];
+		struct ahead *walk = &l->walks[l->block_n];
 		size_t end;
 		l->rest = l->found < l->n ? frame_find(l, &frame->request, &frame->looked, &end) : SCAN_MORE;
 		if (l->rest != SCAN_WHOLE)
 			break;
-		bool alone = l->line.n == 0 && l->found + end == l->n; /* it is handled at once: nothing to gain */
-		struct ahead *ahead = ahead_line_add(&l->line);
+		bool alone = l->block_n++ == 0 && l->found + end == l->n; /* it is handled at once: nothing to gain */
 		frame->end = l->found += end;
 		if (frame->looked && !alone)
-			walk_begin(l, ahead, &frame->request);
+			walk_begin(l, walk, &frame->request);
 		else
-			ahead_none(ahead);
+			ahead_none(walk);
 	}
+	if (l->block_n > 1)
+		ahead_walk(l->engine, l->walks, l->block_n);
 }
 
 void
@@ -55,18 +59,18 @@ lookahead_begin(struct lookahead *l, const struct engine *engine, enum place pla
 	l->n = n;
 	l->found = l->handled = 0;
 	l->rest = SCAN_WHOLE;
-	l->line.first = l->line.n = 0;
+	l->next = l->block_n = 0;
 }
 
 enum scan
 lookahead_next(struct lookahead *l, size_t *end, const struct request **request)
 {
-	frames_find(l);
-	if (l->line.n == 0)
+	if (l->next == l->block_n)
+		block_take(l);
+	if (l->block_n == 0)
 		return l->rest;
-	const struct frame_ahead *frame = &l->frames[l->line.first];
+	const struct frame_ahead *frame = &l->frames[l->next++];
 	*end = l->handled = frame->end;
 	*request = frame->looked ? &frame->request : NULL;
-	ahead_line_next(l->engine, &l->line);
 	return SCAN_WHOLE;
 }

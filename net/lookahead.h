@@ -1,9 +1,9 @@
 /*
- * lookahead.h: the frames of one read, taken before they are handled. A client that pipelines brings many requests in one read; while
- * one is handled the next ones make their way to the cells they will touch (core/ahead.h), step by step.
+ * lookahead.h: the frames of one read, taken before they are handled. A client that pipelines brings many requests in one read; a block of
+ * them goes to the cells they will touch side by side (core/ahead.h), then they are handled one by one, then the next block is taken.
  *
- *      bytes ─┬─one look──▶ requests ─┬▶ waiting frames, up to AHEAD_WINDOW ──▶ the one that is handled now
- *             └─scanner───▶ frames ───┘   step   step   step
+ *      bytes ─┬─one look──▶ requests ─┬▶ a block of frames, up to AHEAD_BLOCK ──▶ the one that is handled now
+ *             └─scanner───▶ frames ───┘   their walks, side by side
  *
  * A frame of a usual form is looked at once: the look (methods_look()) finds its end and leaves the request it is. Every other one is cut
  * out by the scanner and decoded in its turn. Nothing is decided here: which way a frame went cannot be told from its answer.
@@ -32,8 +32,9 @@ struct lookahead {
 	const uint8_t *bytes;
 	size_t n, found, handled; /* bytes[0..found) are whole frames, those up to `handled` given out, the others waiting */
 	enum scan rest; /* what stands behind them: SCAN_WHOLE: not looked at yet */
-	struct ahead_line line;
-	struct frame_ahead frames[AHEAD_WINDOW]; /* by the place in the line */
+	unsigned next, block_n; /* of the block: the next to be given out, and how many it has */
+	struct ahead walks[AHEAD_BLOCK];
+	struct frame_ahead frames[AHEAD_BLOCK];
 };
 
 /* place: where its requests will be handled, if they can be. */

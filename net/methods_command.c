@@ -135,28 +135,32 @@ handle_reserve_many(struct call *call)
 	return parts_end(call);
 }
 
-/* Events decoded some time before their turn, so that what they will touch is on its way (core/ahead.h). */
+/* A block of events, decoded before their turn, so that what they will touch is on its way (core/ahead.h). */
 struct events_ahead {
 	struct reader parts;
 	uint32_t left; /* not decoded yet */
-	struct ahead_line line;
-	struct {
+	unsigned next, n; /* of the block */
+	struct ahead walks[AHEAD_BLOCK];
+	struct event_ahead {
 		struct reader from;
 		bool whole;
 		struct event_command event;
-	} at[AHEAD_WINDOW]; /* by the place in the line */
+	} at[AHEAD_BLOCK];
 };
 
 static void
 events_decode(const struct call *call, struct events_ahead *a)
 {
-	for (; a->left > 0 && !ahead_line_full(&a->line); a->left--) {
-		struct ahead *place = ahead_line_add(&a->line);
-		struct event_command *event = &a->at[place - a->line.at].event;
-		a->at[place - a->line.at].from = a->parts;
-		a->at[place - a->line.at].whole = event_decode(&a->parts, event);
-		ahead_begin_event(call->service->engine, place, event->sku, event->location);
+	a->next = 0;
+	a->n = a->left < AHEAD_BLOCK ? a->left : AHEAD_BLOCK;
+	a->left -= a->n;
+	for (unsigned i = 0; i < a->n; i++) {
+		struct event_ahead *ahead = &a->at[i];
+		ahead->from = a->parts;
+		ahead->whole = event_decode(&a->parts, &ahead->event);
+		ahead_begin_event(call->service->engine, &a->walks[i], ahead->event.sku, ahead->event.location);
 	}
+	ahead_walk(call->service->engine, a->walks, a->n);
 }
 
 static void
@@ -205,17 +209,17 @@ handle_post(struct call *call)
 	struct events_ahead ahead;
 	ahead.parts = call->params;
 	ahead.left = n - first;
-	ahead.line.first = ahead.line.n = 0;
+	ahead.next = ahead.n = 0;
 	bool counted = false; /* a count walks over all kept deltas of its cell */
 	for (uint32_t i = first; i < n; i++) {
-		events_decode(call, &ahead);
-		unsigned at = ahead.line.first;
-		if (parts_pause(call, &ahead.at[at].from, i, first, counted))
+		if (ahead.next == ahead.n)
+			events_decode(call, &ahead);
+		const struct event_ahead *at = &ahead.at[ahead.next];
+		if (parts_pause(call, &at->from, i, first, counted))
 			return HANDLED_AGAIN;
-		engine_hint(call->service->engine, &ahead.line.at[at]);
-		ahead_line_next(call->service->engine, &ahead.line);
-		event_part(call, &ahead.at[at].event, ahead.at[at].whole);
-		counted = ahead.at[at].whole && ahead.at[at].event.kind == EVENT_COUNT;
+		engine_hint(call->service->engine, &ahead.walks[ahead.next++]);
+		event_part(call, &at->event, at->whole);
+		counted = at->whole && at->event.kind == EVENT_COUNT;
 	}
 	return parts_end(call);
 }

@@ -50,7 +50,7 @@ done <<'END'
 	scan           10000   310
 	decode         10000   680
 	encode         10000   570
-	frame          10000  3400
+	frame          10000  3350
 	append           200 56000
 	hop            10000   225
 END

@@ -93,7 +93,7 @@ static const char *const requests[] = {
 static void
 stream_draw(struct buffer *b)
 {
-	for (uint32_t n = draw(3 * AHEAD_WINDOW); n > 0; n--)
+	for (uint32_t n = draw(3 * AHEAD_BLOCK); n > 0; n--)
 		wire_from_text(b, requests[draw(REQUESTS)]);
 	size_t whole = b->used;
 	switch (draw(3)) {
@@ -151,12 +151,10 @@ looking_ahead_changes_nothing(void)
 	engine_digest_state(engine, before);
 	static const char *const ids[] = { "", "order-0", "order-1", "order-2", "nobody" };
 	static const char *const skus[] = { "", "A", "B", "nothing" }, *const places[] = { "S1", "nowhere" };
-	for (unsigned i = 0; i < 5 * 4 * 2; i++) {
-		struct ahead a;
-		ahead_begin(engine, &a, text(ids[i % 5]), text(skus[i / 5 % 4]), text(places[i / 20]));
-		for (unsigned step = 0; step < AHEAD_STEPS + 2; step++)
-			ahead_step(engine, &a);
-	}
+	struct ahead walks[5 * 4 * 2];
+	for (unsigned i = 0; i < 5 * 4 * 2; i++)
+		ahead_begin(engine, &walks[i], text(ids[i % 5]), text(skus[i / 5 % 4]), text(places[i / 20]));
+	ahead_walk(engine, walks, 5 * 4 * 2);
 	engine_digest_state(engine, after);
 	check(before[0] == after[0] && before[1] == after[1]);
 	check_equal(engine_seq(engine), 5);
@@ -173,7 +171,7 @@ of_long_frames_few_are_looked_at_ahead(void)
 	const struct request *request;
 	size_t end, whole = 0;
 	rig_open();
-	for (unsigned i = 0; i < AHEAD_WINDOW; i++) {
+	for (unsigned i = 0; i < AHEAD_BLOCK; i++) {
 		static const uint8_t head[] = { 0x94, 0x00, 0x01, 0xa4, 'p', 'o', 's', 't', 0x91, 0xc5, 0x0f, 0xf0 };
 		static const uint8_t body[0x0ff0];
 		buffer_append(&b, head, sizeof head);
@@ -182,7 +180,7 @@ of_long_frames_few_are_looked_at_ahead(void)
 	}
 	scanner_init(&scanner);
 	lookahead_begin(&l, engine, PLACE_ENGINE, &scanner, b.at, b.used);
-	for (unsigned i = 1; i <= AHEAD_WINDOW; i++) {
+	for (unsigned i = 1; i <= AHEAD_BLOCK; i++) {
 		check_equal(lookahead_next(&l, &end, &request), SCAN_WHOLE);
 		check(!request);
 		check_equal(end, i * whole);

@@ -17,12 +17,13 @@
 #define JOURNAL_SEGMENT_BYTES_MIN (UINT64_C(16) << 10) /* header, two batches, close marker */
 #define JOURNAL_SEGMENT_BYTES_MAX (UINT64_C(1) << 40)
 #define JOURNAL_SEGMENTS_MAX      65536 /* 4 TiB at 64 MiB; beyond: append is UNKNOWN with that sentence */
+#define JOURNAL_HISTORY_SEGMENTS_MAX 61440 /* history is kept in so many, whatever is asked: the rest is for what the image does not hold yet */
 #define JOURNAL_SPARES_MAX        8 /* a commit of the image gives several back at once, and until the next one they are used again instead of being made */
 #define JOURNAL_FREE_RESERVE_BYTES (INT64_C(256) << 20) /* less free disk than this: journal_free_low */
 
 struct journal_options {
 	uint64_t segment_bytes; /* a multiple of 4096 */
-	uint64_t history_bytes; /* trim keeps the newest segments of at least so many bytes */
+	uint64_t history_bytes; /* trim keeps the newest segments of at least so many bytes, JOURNAL_HISTORY_SEGMENTS_MAX at most */
 	uint64_t history_age_ms; /* and of those recycles what is older than this against the newest stamp; 0: no age */
 	uint32_t spares_max; /* trim keeps so many files to be used again, 1 to JOURNAL_SPARES_MAX, and removes the rest */
 	uint64_t journal_bytes_max; /* kept bytes from which journal_free_low is true; 0: none */

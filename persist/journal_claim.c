@@ -195,13 +195,19 @@ batch_copy(struct journal *j, const struct tail *tail, int to, uint64_t generati
 	return (int64_t)bytes;
 }
 
+static uint64_t
+claim_first_seq(const struct tail *tail)
+{
+	return tail->batch ? tail->head.first_seq : tail->last_seq + 1;
+}
+
 static int
 segment_claim(struct journal *j, const struct tail *tail, struct why *why)
 {
 	char name[JOURNAL_NAME_BYTES];
 	struct segment_head head = {
 		.epoch = j->epoch,
-		.first_seq = tail->batch ? tail->head.first_seq : tail->last_seq + 1,
+		.first_seq = claim_first_seq(tail),
 		.prev_hash = tail->batch ? tail->prev_hash : tail->hash,
 		.prev_stamp_ms = tail->stamp_ms,
 		.segment_bytes = j->options.segment_bytes,
@@ -225,6 +231,28 @@ segment_claim(struct journal *j, const struct tail *tail, struct why *why)
 	return 0;
 }
 
+/* It stays a segment below one that begins there. */
+static bool
+is_kept(const struct journal_file *file, uint64_t first_seq)
+{
+	return file->begun && !file->superseded && file->head.first_seq < first_seq;
+}
+
+/*
+ * A journal at its limit is claimed, with the one place that is left for that: nothing is appended to it, but what trims it, the image,
+ * is made of what is read from it.
+ */
+static int
+room_check(const struct journal_folder *folder, const struct tail *tail, struct why *why)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < folder->files_n; i++)
+		kept += is_kept(&folder->files[i], claim_first_seq(tail));
+	if (kept > JOURNAL_SEGMENTS_MAX)
+		return why_say(why, "the journal has %zu segments, more than its limit of %d", kept, JOURNAL_SEGMENTS_MAX);
+	return 0;
+}
+
 /*
  * Takes over the segments below the new one; those that it supersedes become spares again, the latest first: its header may
  * never have become durable (the claim that wrote it failed), and without an earlier segment before it that would be damage (J11).
@@ -238,14 +266,14 @@ segments_keep(struct journal *j, const struct journal_folder *folder, struct why
 
 	for (size_t i = 0; i < folder->files_n; i++) {
 		const struct journal_file *file = &folder->files[i];
-		if (file->begun && !file->superseded && file->head.first_seq < claimed.first_seq)
+		if (is_kept(file, claimed.first_seq))
 			j->segments[kept++] = file->head;
 	}
 	j->segments[kept++] = claimed;
 	j->segments_n = kept;
 	for (size_t i = folder->files_n; i-- > 0 && !failed;) {
 		const struct journal_file *file = &folder->files[i];
-		if (file->begun && (file->superseded || file->head.first_seq >= claimed.first_seq))
+		if (file->begun && !is_kept(file, claimed.first_seq))
 			failed = journal_retire(j, file->generation, file->bytes, why);
 	}
 	return failed;
@@ -256,10 +284,8 @@ folder_claim(struct journal *j, const struct journal_folder *folder, struct log_
 {
 	struct tail tail;
 
-	if (folder->files_n >= JOURNAL_SEGMENTS_MAX)
-		return why_say(why, "the journal has %zu files, more than its limit of %d", folder->files_n, JOURNAL_SEGMENTS_MAX);
 	if (damage_tell(folder, why) || out_of_place_check(j, folder, why) || tail_find(j, folder, &tail, why) ||
-	    spares_collect(j, folder, why))
+	    room_check(folder, &tail, why) || spares_collect(j, folder, why))
 		return -1;
 	for (size_t i = 0; i < folder->files_n; i++)
 		if (folder->files[i].begun && folder->files[i].head.epoch > j->epoch)

@@ -164,6 +164,8 @@ oldest_is_free(const struct journal *j, uint64_t before)
 
 	if (j->segments_n < 2 || j->segments[1].first_seq > before)
 		return false;
+	if (j->segments_n > JOURNAL_HISTORY_SEGMENTS_MAX)
+		return true;
 	for (size_t i = 1; i < j->segments_n; i++)
 		rest += j->segments[i].segment_bytes;
 	if (rest >= j->options.history_bytes)
@@ -196,18 +198,22 @@ oldest_give_back(struct journal *j, const struct segment_head *head)
 	pthread_mutex_unlock(&j->list);
 }
 
-/* The oldest segment wholly below `before` whose pages are still in memory. */
+/* The oldest segment wholly below `before` whose pages are still in memory. Generations ascend: it is looked for by halves. */
 static bool
 unneeded_next(struct journal *j, uint64_t before, uint64_t *generation)
 {
-	bool found = false;
-
 	pthread_mutex_lock(&j->list);
-	for (size_t i = 0; i + 1 < j->segments_n && j->segments[i + 1].first_seq <= before && !found; i++)
-		if (j->segments[i].generation > j->forgotten) {
-			*generation = j->segments[i].generation;
-			found = true;
-		}
+	size_t at = 0, end = j->segments_n;
+	while (at < end) {
+		size_t middle = at + (end - at) / 2;
+		if (j->segments[middle].generation > j->forgotten)
+			end = middle;
+		else
+			at = middle + 1;
+	}
+	bool found = at + 1 < j->segments_n && j->segments[at + 1].first_seq <= before;
+	if (found)
+		*generation = j->segments[at].generation;
 	pthread_mutex_unlock(&j->list);
 	return found;
 }

@@ -34,7 +34,8 @@ start_holdfast() { # [GATE]
 	local ports=$work/ports
 	rm -f "$ports"
 	in_background "$build/holdfastd" --data "$folder" --listen 127.0.0.1:0 --port-file "$ports" --gate "${1:-off}" --http off \
-		--push off --feed off --events 127.0.0.1:0 --reservations-max "$room" --journal-bytes-max 0 --queue-age-ms 0 \
+		--push off --feed off --events 127.0.0.1:0 --reservations-max "$room" \
+		--reservations-ready $((room * 3 / 10)) --history-ready 6000000 --journal-bytes-max 0 --queue-age-ms 0 \
 		--image-age-ms 3s
 	until_true test -e "$ports" || return
 	port=$(sed -n 's/^rpc=//p' "$ports")

@@ -132,6 +132,8 @@ publish(struct engine *e)
 	atomic_store_explicit(&e->deadline_view, timers_soonest(&e->timers), memory_order_release);
 	atomic_store_explicit(&e->pools_view[VIEW_SLOTS], e->reservations.high, memory_order_relaxed);
 	atomic_store_explicit(&e->pools_view[VIEW_EXTRA_LINES], e->reservations.extra_high, memory_order_relaxed);
+	uint64_t deltas = e->history.next < e->history.ring ? e->history.next : e->history.ring;
+	atomic_store_explicit(&e->pools_view[VIEW_HISTORY], (uint32_t)deltas, memory_order_relaxed);
 }
 
 void

@@ -303,10 +303,16 @@ view_members(const struct engine *e, uint32_t id, uint64_t *version, uint32_t me
 	}
 }
 
+static uint32_t
+pool_max(const struct engine *e, enum view_pool pool)
+{
+	return pool == VIEW_SLOTS ? e->reservations.max : pool == VIEW_EXTRA_LINES ? e->reservations.extra_max : e->history.ring;
+}
+
 uint32_t
 view_used(const struct engine *e, enum view_pool pool, uint32_t *max)
 {
-	*max = pool == VIEW_SLOTS ? e->reservations.max : e->reservations.extra_max;
+	*max = pool_max(e, pool);
 	return atomic_load_explicit(&e->pools_view[pool], memory_order_relaxed);
 }
 
@@ -315,8 +321,11 @@ view_pool_memory(const struct engine *e, enum view_pool pool, uint32_t from, uin
 {
 	const struct reservations *v = &e->reservations;
 	uint32_t first = pool == VIEW_SLOTS ? 0 : v->max, slots = pool == VIEW_SLOTS ? to - from : 0;
-	ensure(from <= to && to <= (pool == VIEW_SLOTS ? v->max : v->extra_max));
-	ranges[0] = (struct view_range){ v->lines + first + from, (to - from) * sizeof *v->lines };
+	ensure(from <= to && to <= pool_max(e, pool));
+	if (pool == VIEW_HISTORY)
+		ranges[0] = (struct view_range){ e->history.at + from, (to - from) * sizeof *e->history.at };
+	else
+		ranges[0] = (struct view_range){ v->lines + first + from, (to - from) * sizeof *v->lines };
 	ranges[1] = (struct view_range){ v->at + (slots ? from : 0), slots * sizeof *v->at };
 }
 

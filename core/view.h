@@ -68,14 +68,14 @@ struct bytes view_location_name(const struct engine *, uint32_t id);
 bool view_members(const struct engine *, uint32_t place, uint64_t *version, uint32_t members[GROUP_MEMBERS_MAX], uint32_t *n);
 
 /*
- * Memory that coming reservations will be the first to touch, for a host that wants pages there before the engine needs them: two pools
- * that are used from the beginning on and over again. view_used(): places ever used, and of how many; any thread, a figure late.
+ * Memory that coming reservations and events will be the first to touch, for a host that wants pages there before the engine needs them:
+ * pools that are used from the beginning on and over again. view_used(): places ever used, and of how many; any thread, a figure late.
  */
 struct view_range {
 	void *at;
 	size_t bytes;
 };
-enum view_pool { VIEW_SLOTS, VIEW_EXTRA_LINES, VIEW_POOLS };
+enum view_pool { VIEW_SLOTS, VIEW_EXTRA_LINES, VIEW_HISTORY, VIEW_POOLS };
 #define VIEW_RANGES 2
 uint32_t view_used(const struct engine *, enum view_pool, uint32_t *max);
 /* Of places from..to, from <= to <= max. */

@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
 	LIMIT("blobs-max", blobs_max, UINT32_MAX, "8000000", "60-byte blocks for owners, refs and long ids; new reservations take at most 7/8 of them"),
 	LIMIT("quarantine-max", quarantine_max, UINT32_MAX, "65536", "events kept in quarantine"),
 	LIMIT("history-max", history_max, UINT32_MAX, "16000000", "deltas kept for counts; fixed when the folder is made"),
+	{ "reservations-ready", "N", KIND_COUNT, AT(reservations_ready), 0, UINT32_MAX, "0", "reservations that get their memory at the start, 0.2 GB a million, instead of when they come: for a sale" },
+	{ "history-ready", "N", KIND_COUNT, AT(history_ready), 0, UINT32_MAX, "0", "the same for deltas of stock events, 32 MB a million" },
 	LIMIT("free-ids-max", free_ids_max, UINT32_MAX, "1000000", "remembered event ids; fixed when the folder is made"),
 
 	{ "create-unknown", "0|1", KIND_COUNT, AT(engine.value[OPTION_CREATE_UNKNOWN]), 0, 1, "1", "events create the SKUs and locations they name" },

@@ -17,7 +17,7 @@ struct config {
 	char data[CONFIG_TEXT_MAX], listen[CONFIG_TEXT_MAX], events[CONFIG_TEXT_MAX], http[CONFIG_TEXT_MAX];
 	char push[CONFIG_TEXT_MAX], feed[CONFIG_TEXT_MAX];
 	char port_file[CONFIG_TEXT_MAX], gate[CONFIG_TEXT_MAX], node[CONFIG_TEXT_MAX], image_copy[CONFIG_TEXT_MAX];
-	uint32_t loops, connections_max;
+	uint32_t loops, connections_max, reservations_ready, history_ready;
 	struct engine_limits limits;
 	struct engine_options engine;
 	uint64_t memory_max, segment_bytes, history_bytes, history_age_ms, journal_bytes_max, image_map_bytes;

@@ -284,6 +284,8 @@ ahead_start(struct host *h, struct why *why)
 	h->ahead.engine = h->engine;
 	h->ahead.log = h->log;
 	h->ahead.trouble = h->trouble;
+	h->ahead.ready[VIEW_SLOTS] = h->options->reservations_ready;
+	h->ahead.ready[VIEW_HISTORY] = h->options->history_ready;
 	return host_ahead_start(&h->ahead, why);
 }
 

@@ -26,6 +26,7 @@ struct host_options {
 	struct engine_options engine;
 	struct journal_options journal;
 	uint64_t image_map_bytes;
+	uint32_t reservations_ready, history_ready; /* that have their memory when host_open() returns */
 	struct checkpoint_options checkpoint;
 	void (*progress)(void *context, const char *phase, double fraction); /* may be NULL */
 	void (*say)(void *context, const char *line); /* troubles with the disk, on threads of the host; may be NULL */

@@ -35,11 +35,22 @@ journal_ahead(struct host_ahead *a)
 static void
 pages_give(uintptr_t begin, uintptr_t end)
 {
+	begin &= ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
 	for (uintptr_t piece; begin < end; begin = piece) {
 		piece = (begin / POPULATE_BYTES + 1) * POPULATE_BYTES;
 		piece = piece < end ? piece : end;
 		madvise((void *)begin, piece - begin, MADV_POPULATE_WRITE);
 	}
+}
+
+static void
+places_give(const struct host_ahead *a, enum view_pool pool, uint32_t from, uint32_t to)
+{
+	struct view_range ranges[VIEW_RANGES];
+	view_pool_memory(a->engine, pool, from, to, ranges);
+	for (int i = 0; i < VIEW_RANGES; i++)
+		if (ranges[i].bytes > 0)
+			pages_give((uintptr_t)ranges[i].at, (uintptr_t)ranges[i].at + ranges[i].bytes);
 }
 
 /*
@@ -49,8 +60,6 @@ pages_give(uintptr_t begin, uintptr_t end)
 static void
 memory_ahead(struct host_ahead *a, enum view_pool pool)
 {
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct view_range ranges[VIEW_RANGES];
 	uint32_t most, used = view_used(a->engine, pool, &most), grew = used - a->pools[pool].seen, faded;
 	faded = a->pools[pool].growth - a->pools[pool].growth / 8;
 	a->pools[pool].seen = used;
@@ -59,13 +68,30 @@ memory_ahead(struct host_ahead *a, enum view_pool pool)
 	uint32_t to = used + ahead < most ? (uint32_t)(used + ahead) : most, from = a->pools[pool].mapped > used ? a->pools[pool].mapped : used;
 	if (to <= from)
 		return;
-	view_pool_memory(a->engine, pool, from, to, ranges);
-	for (int i = 0; i < VIEW_RANGES; i++) {
-		uintptr_t begin = (uintptr_t)ranges[i].at / page * page;
-		if (ranges[i].bytes > 0)
-			pages_give(begin, (uintptr_t)ranges[i].at + ranges[i].bytes);
-	}
+	places_give(a, pool, from, to);
 	a->pools[pool].mapped = to;
+}
+
+/*
+ * Memory that is at hand before anybody asks: where a virtual machine gives what is free back to its host, a page that a new server touches
+ * for the first time costs thirty times as much as another.
+ */
+static void
+memory_ready(struct host_ahead *a)
+{
+	struct view_range ranges[VIEW_TABLES];
+	for (enum view_pool pool = 0; pool < VIEW_POOLS; pool++) {
+		uint32_t most, used = view_used(a->engine, pool, &most), to = a->ready[pool] < most ? a->ready[pool] : most;
+		a->pools[pool].seen = used; /* what recovery brought is no growth */
+		a->pools[pool].mapped = to;
+		if (to > used)
+			places_give(a, pool, used, to);
+	}
+	if (a->ready[VIEW_SLOTS] == 0)
+		return;
+	view_tables_memory(a->engine, 0, a->ready[VIEW_SLOTS], ranges);
+	for (int i = 0; i < VIEW_TABLES; i++)
+		pages_give((uintptr_t)ranges[i].at, (uintptr_t)ranges[i].at + ranges[i].bytes);
 }
 
 /* False: the end. */
@@ -103,10 +129,7 @@ host_ahead_start(struct host_ahead *a, struct why *why)
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	for (enum view_pool pool = 0; pool < VIEW_POOLS; pool++) {
-		uint32_t most;
-		a->pools[pool].seen = view_used(a->engine, pool, &most); /* what recovery brought is no growth */
-	}
+	memory_ready(a);
 	a->prepared_ms = clock_steady_ms() - PREPARE_MS;
 	int failure = thread_start(&a->thread, "ahead", ahead_main, a);
 	a->running = failure == 0;

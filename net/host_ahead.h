@@ -1,7 +1,7 @@
 /*
- * host_ahead.h: a thread that has ready what a busy server needs next: a spare file of the journal, and memory for the reservations that
- * are about to come. The checkpointer would be too late: one commit of the image takes a second, in which a busy journal fills two files.
- * It owns the verdict whether the journal is short of room.
+ * host_ahead.h: a thread that has ready what a busy server needs next: a spare file of the journal, and memory for the reservations and
+ * events that are about to come. The checkpointer would be too late: one commit of the image takes a second, in which a busy journal fills
+ * two files. It owns the verdict whether the journal is short of room.
  *
  * Both are only for speed: without a spare the append makes one itself, without memory the engine's thread takes its page faults.
  *
@@ -21,13 +21,14 @@
 #define AHEAD_MS         50 /* from one look to the next */
 #define PREPARE_MS       250 /* so often it asks for room when the journal has a spare, or none can be had */
 #define POPULATE_BYTES   ((uintptr_t)2 << 20) /* at once; a large page */
-#define PLACES_AHEAD_MAX 1000000 /* reservations: about 160 MB; lines beyond their first: 24 MB */
+#define PLACES_AHEAD_MAX 1000000 /* reservations: about 160 MB; lines beyond their first: 24 MB; deltas: 32 MB */
 
 struct host_ahead {
 	/* given */
 	struct engine *engine;
 	struct log *log;
 	struct trouble trouble; /* of the journal */
+	uint32_t ready[VIEW_POOLS]; /* places of each pool that have their memory when the start is over */
 	/* the thread's */
 	struct { uint32_t seen, growth, mapped; } pools[VIEW_POOLS]; /* places */
 	int64_t prepared_ms;

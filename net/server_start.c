@@ -43,7 +43,8 @@ host_start(struct server *s)
 {
 	const struct config *c = s->config;
 	s->host_options = (struct host_options){ .data = c->data, .copy = c->image_copy[0] ? c->image_copy : NULL, .limits = c->limits,
-		.engine = c->engine, .image_map_bytes = c->image_map_bytes, .checkpoint = CHECKPOINT_OPTIONS_DEFAULT,
+		.engine = c->engine, .image_map_bytes = c->image_map_bytes,
+		.reservations_ready = c->reservations_ready, .history_ready = c->history_ready, .checkpoint = CHECKPOINT_OPTIONS_DEFAULT,
 		.progress = s->calls->progress, .say = s->calls->say, .context = s->calls->context };
 	struct journal_options *journal = &s->host_options.journal;
 	journal_options_init(journal);

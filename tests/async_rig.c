@@ -24,6 +24,21 @@ async_opened(const struct scripted_peer *p, const struct hf_async_options *optio
 	return hf;
 }
 
+struct hf *
+async_begin(struct scripted_peer *p, const peer_part *parts, const struct hf_async_options *options)
+{
+	async_notes_n = 0;
+	scripted_start(p, parts);
+	return async_opened(p, options);
+}
+
+void
+async_end(struct scripted_peer *p, struct hf *hf)
+{
+	hf_close(hf);
+	scripted_stop(p);
+}
+
 bool
 async_await(struct hf *hf, enum hf_event_kind kind, struct hf_event *e)
 {

@@ -20,6 +20,9 @@ void async_note(const char *text);
 
 /* NULL: it has said why. The caller closes it. */
 struct hf *async_opened(const struct scripted_peer *, const struct hf_async_options *);
+/* Starts the peer, without notes, and opens a connection to it; async_end() closes and stops both. NULL: it has said why. */
+struct hf *async_begin(struct scripted_peer *, const peer_part *parts, const struct hf_async_options *);
+void async_end(struct scripted_peer *, struct hf *);
 /* The next event of this kind; others are passed over. false: not within the bound. */
 bool async_await(struct hf *, enum hf_event_kind, struct hf_event *);
 /* Sends `method [word]`. Its number; 0: refused here. */

@@ -23,6 +23,15 @@ part_take_three(struct requests *r)
 	async_note("-");
 }
 
+/* Begins with one reservation and waits for its answer, which is valid until the end. NULL: none came. */
+static struct hf *
+reserve_answered(struct scripted_peer *p, const peer_part *parts, const struct hf_async_options *options, struct hf_async_how how,
+    struct hf_event *answer)
+{
+	struct hf *hf = async_begin(p, parts, options);
+	return hf && async_send_word(hf, "reserve", "a", how) && async_await(hf, HF_ANSWER, answer) ? hf : NULL;
+}
+
 /* ---- after a lost connection ---- */
 
 static void
@@ -32,10 +41,8 @@ what_is_safe_is_sent_again_in_order_and_the_rest_is_unknown_at_once(void)
 	struct scripted_peer p;
 	struct hf_event e;
 	static char a, b, c;
-	async_notes_n = 0;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	uint32_t first = async_send_word(hf, "reserve", "a", HOW(.context = &a));
 	async_send_word(hf, "policy", "b", HOW(.context = &b));
 	async_send_word(hf, "commit", "c", HOW(.context = &c));
@@ -50,8 +57,7 @@ what_is_safe_is_sent_again_in_order_and_the_rest_is_unknown_at_once(void)
 	check(async_await(hf, HF_ANSWER, &e));
 	check(e.context == &c && e.outcome == HF_OK);
 	check_equal(hf_in_flight(hf), 0);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 	static const char *const want[] = { "reserve[\"a\"]", "policy[\"b\"]", "commit[\"c\"]", "-", "reserve[\"a\"]", "commit[\"c\"]" };
 	check_equal(async_notes_n, 6);
 	for (int i = 0; i < 6; i++)
@@ -65,9 +71,8 @@ the_caller_may_say_otherwise(void)
 	struct scripted_peer p;
 	struct hf_event e;
 	static char yes, no;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	async_send_word(hf, "policy", "get", HOW(.context = &yes, .repeat = HF_REPEAT_YES));
 	async_send_word(hf, "reserve", "x", HOW(.context = &no, .repeat = HF_REPEAT_NO));
 	async_send_word(hf, "ats", "x", HOW());
@@ -75,8 +80,7 @@ the_caller_may_say_otherwise(void)
 	check(e.context == &no && e.outcome == HF_UNKNOWN);
 	check(async_await(hf, HF_ANSWER, &e));
 	check(e.context == &yes && e.outcome == HF_OK);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -105,18 +109,15 @@ what_was_sent_goes_before_what_was_not(void)
 	struct hf_async_options options = { .window_n = 2 };
 	struct scripted_peer p;
 	struct hf_event e;
-	async_notes_n = 0;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, &options);
+	check(hf);
 	for (int i = 0; i < 4; i++)
 		async_send_word(hf, "post", words[i], HOW());
 	for (int i = 0; i < 4; i++) {
 		check(async_await(hf, HF_ANSWER, &e));
 		check_equal(e.sent_n, i < 2 ? 2 : 1);
 	}
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 	for (int i = 0; i < 4; i++)
 		check(async_notes[i][6] == words[i][0]);
 }
@@ -127,9 +128,8 @@ answers_that_came_before_the_end_count(void)
 	static const peer_part parts[] = { part_answer_and_close, NULL };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	async_send_word(hf, "policy", "a", HOW());
 	async_send_word(hf, "policy", "b", HOW());
 	check(async_await(hf, HF_CONNECTED, &e));
@@ -139,8 +139,7 @@ answers_that_came_before_the_end_count(void)
 		check(async_await(hf, HF_ANSWER, &e));
 		check(e.outcome == HF_OK && hf_int(e.value, -1) == 1 - i);
 	}
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -150,14 +149,10 @@ a_peer_that_closes_at_once_is_tried_again_and_told_once(void)
 	struct hf_async_options options = { .back_off_ms = 2, .seed = 1 };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
-	async_send_word(hf, "reserve", "a", HOW());
-	check(async_await(hf, HF_ANSWER, &e));
+	struct hf *hf = reserve_answered(&p, parts, &options, HOW(), &e);
+	check(hf);
 	check(e.outcome == HF_OK);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -167,16 +162,14 @@ a_silent_line_is_made_anew(void)
 	struct hf_async_options options = { .silence_ms = 50 };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, &options);
+	check(hf);
 	async_send_word(hf, "reserve", "a", HOW());
 	check(async_await(hf, HF_DISCONNECTED, &e));
 	check(strstr(e.failure->message, "does not answer within 50 ms") != NULL);
 	check(async_await(hf, HF_ANSWER, &e));
 	check(e.outcome == HF_OK && e.sent_n >= 2);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 /* ---- deadlines ---- */
@@ -203,13 +196,10 @@ nobody_there_is_failed_and_no_answer_is_unknown(void)
 	hf_close(hf);
 	close(fd);
 
-	scripted_start(&p, parts);
-	hf = async_opened(&p, NULL);
-	async_send_word(hf, "reserve", "a", HOW(.deadline_ms = 40));
-	check(async_await(hf, HF_ANSWER, &e));
+	hf = reserve_answered(&p, parts, NULL, HOW(.deadline_ms = 40), &e);
+	check(hf);
 	check(e.outcome == HF_UNKNOWN && e.sent_n == 1);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -229,9 +219,8 @@ late_answers_are_passed_over(void)
 	static const peer_part parts[] = { part_three_late, NULL };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	async_send_word(hf, "reserve", "a", HOW(.deadline_ms = 30));
 	async_send_word(hf, "reserve", "b", HOW(.deadline_ms = 30));
 	check(async_await(hf, HF_ANSWER, &e) && e.outcome == HF_UNKNOWN);
@@ -239,8 +228,7 @@ late_answers_are_passed_over(void)
 	async_send_word(hf, "reserve", "c", HOW());
 	check(async_await(hf, HF_ANSWER, &e));
 	check(e.outcome == HF_OK && hf_int(e.value, -1) == 2);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -261,10 +249,8 @@ given_up_requests_keep_their_place_in_the_window(void)
 	struct hf_async_options options = { .window_n = 2 };
 	struct scripted_peer p;
 	struct hf_event e;
-	async_notes_n = 0;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, &options);
+	check(hf);
 	for (int i = 0; i < 4; i++)
 		check(async_send_word(hf, "reserve", "x", HOW(.deadline_ms = i < 2 ? 30 : 90)) != 0);
 	for (int i = 0; i < 4; i++) {
@@ -273,8 +259,7 @@ given_up_requests_keep_their_place_in_the_window(void)
 	}
 	for (int i = 0; i < 20; i++) /* some more rounds, while the peer listens for a third */
 		hf_async_wait(hf, 10);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 	check(strcmp(async_notes[0], "two") == 0);
 }
 
@@ -299,17 +284,13 @@ overloaded_is_told_or_tried_again_by_option(void)
 		struct hf_async_options options = { .retry_refused = again };
 		struct scripted_peer p;
 		struct hf_event e;
-		scripted_start(&p, parts);
-		struct hf *hf = async_opened(&p, &options);
-		check(hf != NULL);
-		async_send_word(hf, "reserve", "a", HOW());
-		check(async_await(hf, HF_ANSWER, &e));
+		struct hf *hf = reserve_answered(&p, parts, &options, HOW(), &e);
+		check(hf);
 		check_equal(e.outcome, again ? HF_OK : HF_REFUSED);
 		check_equal(e.sent_n, again ? 3 : 1);
 		if (!again)
 			check(strcmp(e.failure->code, "overloaded") == 0 && hf_int(hf_get(e.failure->detail, "retry_after_ms"), 0) == 5);
-		hf_close(hf);
-		scripted_stop(&p);
+		async_end(&p, hf);
 	}
 }
 
@@ -328,14 +309,10 @@ a_refusal_that_outlasts_the_deadline_is_told_at_once(void)
 	struct hf_async_options options = { .retry_refused = true };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
-	async_send_word(hf, "reserve", "a", HOW());
-	check(async_await(hf, HF_ANSWER, &e));
+	struct hf *hf = reserve_answered(&p, parts, &options, HOW(), &e);
+	check(hf);
 	check_equal(e.outcome, HF_REFUSED);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 /* The first copy may have happened: that the second is not looked at says nothing about it. */
@@ -346,23 +323,15 @@ a_repeat_that_is_refused_for_now_leaves_the_end_unknown(void)
 	static const peer_part for_long[] = { part_take_one, part_overloaded_for_long, NULL };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
-	async_send_word(hf, "reserve", "a", HOW());
-	check(async_await(hf, HF_ANSWER, &e));
+	struct hf *hf = reserve_answered(&p, parts, NULL, HOW(), &e);
+	check(hf);
 	check(e.outcome == HF_OK && e.sent_n == 4); /* also without retry_refused */
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 
-	scripted_start(&p, for_long);
-	hf = async_opened(&p, NULL);
-	check(hf != NULL);
-	async_send_word(hf, "reserve", "a", HOW(.deadline_ms = 200));
-	check(async_await(hf, HF_ANSWER, &e));
+	hf = reserve_answered(&p, for_long, NULL, HOW(.deadline_ms = 200), &e);
+	check(hf);
 	check_equal(e.outcome, HF_UNKNOWN);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -380,15 +349,11 @@ a_refusal_is_final_and_has_code_and_detail(void)
 	struct hf_async_options options = { .retry_refused = true };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
-	async_send_word(hf, "reserve", "a", HOW());
-	check(async_await(hf, HF_ANSWER, &e));
+	struct hf *hf = reserve_answered(&p, parts, &options, HOW(), &e);
+	check(hf);
 	check(e.outcome == HF_REFUSED && e.sent_n == 1 && strcmp(e.failure->code, "insufficient") == 0);
 	check(hf_get(e.failure->detail, "lines") != NULL);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static const struct check tests[] = {

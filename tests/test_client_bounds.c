@@ -37,10 +37,8 @@ the_window_and_the_queue_are_bounds(void)
 	struct hf_async_options options = { .window_n = 4, .queue_n = 100 };
 	struct scripted_peer p;
 	struct hf_event e;
-	async_notes_n = 0;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, &options);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, &options);
+	check(hf);
 	for (int i = 0; i < 100; i++)
 		check(async_send_word(hf, "reserve", "x", HOW()) != 0);
 	check_equal(async_send_word(hf, "reserve", "x", HOW()), 0);
@@ -50,8 +48,7 @@ the_window_and_the_queue_are_bounds(void)
 		check_equal(e.outcome, HF_OK);
 	}
 	check(!hf_async_next(hf, &e));
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 	check_equal(async_notes_n, 0);
 }
 
@@ -74,17 +71,15 @@ many_answers_of_a_kilobyte_arrive_whole(void)
 	static const peer_part parts[] = { part_big_answers, NULL };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	for (int i = 0; i < MANY; i++)
 		check(async_send_word(hf, "stock", "x", HOW()) != 0);
 	for (int i = 0; i < MANY; i++) {
 		check(async_await(hf, HF_ANSWER, &e));
 		check(e.outcome == HF_OK && e.value->str.n == 1000);
 	}
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -93,9 +88,8 @@ the_descriptor_stays_and_is_readable_when_there_is_work(void)
 	static const peer_part parts[] = { part_take_one, part_answer, NULL };
 	struct scripted_peer p;
 	struct hf_event e = { 0 };
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	int fd = hf_async_fd(hf);
 	async_send_word(hf, "reserve", "a", HOW());
 	for (int rounds = 0; e.kind != HF_ANSWER || e.outcome != HF_OK || e.number == 0; rounds++) {
@@ -110,8 +104,7 @@ the_descriptor_stays_and_is_readable_when_there_is_work(void)
 	}
 	check_equal(hf_async_fd(hf), fd);
 	check(hf_async_wait_ms(hf) == -1 || hf_async_wait_ms(hf) > 1000);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void
@@ -127,26 +120,30 @@ a_stranger_is_named_and_nothing_happened(void)
 	static const peer_part parts[] = { part_shell, NULL };
 	struct scripted_peer p;
 	struct hf_event e;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	async_send_word(hf, "policy", "a", HOW(.deadline_ms = 100));
 	check(async_await(hf, HF_DISCONNECTED, &e));
 	check(strstr(e.failure->message, "is not Holdfast") != NULL);
 	check(async_await(hf, HF_ANSWER, &e));
 	check_equal(e.outcome, HF_FAILED);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 /* ---- watching ---- */
 
 static void
-part_watch_and_close(struct requests *r)
+note_and_answer(struct requests *r, const char *error, const char *result)
 {
 	uint32_t number;
 	async_note(request_text(r, &number));
-	answer_text(r, number, "nil", "{'seq': 100}");
+	answer_text(r, number, error, result);
+}
+
+static void
+part_watch_and_close(struct requests *r)
+{
+	note_and_answer(r, "nil", "{'seq': 100}");
 	notify_text(r, "'changed'", "[[101, 'A', 'L', 4, 5], [103, 'B', 'L', 0, 1]]");
 	notify_text(r, "'reached'", "[107]");
 }
@@ -154,13 +151,9 @@ part_watch_and_close(struct requests *r)
 static void
 part_watch_gone(struct requests *r)
 {
-	uint32_t number;
-	async_note(request_text(r, &number));
-	answer_text(r, number, "['overloaded', 'busy', {'retry_after_ms': 1}]", "nil");
-	async_note(request_text(r, &number));
-	answer_text(r, number, "['gone', 'not kept', {'oldest': 500}]", "nil");
-	async_note(request_text(r, &number));
-	answer_text(r, number, "nil", "{'seq': 600}");
+	note_and_answer(r, "['overloaded', 'busy', {'retry_after_ms': 1}]", "nil");
+	note_and_answer(r, "['gone', 'not kept', {'oldest': 500}]", "nil");
+	note_and_answer(r, "nil", "{'seq': 600}");
 	notify_text(r, "'changed'", "[[601, 'A', 'L', 4, 5]]");
 	request_drain(r);
 }
@@ -171,10 +164,8 @@ a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone(void)
 	static const peer_part parts[] = { part_watch_and_close, part_watch_gone, NULL };
 	struct scripted_peer p;
 	struct hf_event e;
-	async_notes_n = 0;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	hf_async_watch(hf, &(struct hf_watch){ .location = "L", .since = HF_FROM_NOW, .full = true });
 	check(async_await(hf, HF_WATCHING, &e));
 	check_equal(e.seq, 100);
@@ -191,8 +182,7 @@ a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone(void)
 	check_equal(e.seq, 601);
 	hf_put_nil(hf);
 	check_equal(hf_send(hf), 0); /* no longer one array */
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 	check_equal(async_notes_n, 4);
 	check(strcmp(async_notes[0], "watch[{\"location\"=>\"L\", \"full\"=>true}]") == 0);
 	check(strcmp(async_notes[1], "watch[{\"location\"=>\"L\", \"full\"=>true, \"since\"=>107}]") == 0);
@@ -203,9 +193,7 @@ a_watch_goes_on_behind_the_last_change_and_says_when_it_is_gone(void)
 static void
 part_watch_far_ahead(struct requests *r)
 {
-	uint32_t number;
-	async_note(request_text(r, &number));
-	answer_text(r, number, "nil", "{'seq': 5000}");
+	note_and_answer(r, "nil", "{'seq': 5000}");
 	notify_text(r, "'changed'", "[[5001, 'A', 'L', 4, 5]]");
 	notify_text(r, "'changed'", "[[5002, 'A', 'L', 4, 6]]");
 	notify_text(r, "'reached'", "[5003]");
@@ -214,17 +202,13 @@ part_watch_far_ahead(struct requests *r)
 static void
 part_watch_refused(struct requests *r)
 {
-	uint32_t number;
-	async_note(request_text(r, &number));
-	answer_text(r, number, "['gone', 'not kept', {'oldest': 500}]", "nil");
+	note_and_answer(r, "['gone', 'not kept', {'oldest': 500}]", "nil");
 }
 
 static void
 part_watch_from_100(struct requests *r)
 {
-	uint32_t number;
-	async_note(request_text(r, &number));
-	answer_text(r, number, "nil", "{'seq': 100}");
+	note_and_answer(r, "nil", "{'seq': 100}");
 	notify_text(r, "'changed'", "[[101, 'B', 'L', 4, 5]]");
 	request_drain(r);
 }
@@ -248,9 +232,7 @@ static struct hf *
 watching_with_all_read(struct scripted_peer *p, const peer_part *parts)
 {
 	struct hf_event e;
-	async_notes_n = 0;
-	scripted_start(p, parts);
-	struct hf *hf = async_opened(p, NULL);
+	struct hf *hf = async_begin(p, parts, NULL);
 	if (!hf)
 		return NULL;
 	hf_async_watch(hf, &(struct hf_watch){ .group = "A", .since = 5000 });
@@ -275,8 +257,7 @@ a_new_watch_is_told_nothing_of_the_one_before(void)
 		hf_async_watch(hf, &b);
 		check(watch_says(hf, HF_WATCHING, 100));
 		check(watch_says(hf, HF_CHANGED, 101));
-		hf_close(hf);
-		scripted_stop(&p);
+		async_end(&p, hf);
 		check_equal(async_notes_n, 2);
 		check(strcmp(async_notes[1], "watch[{\"group\"=>\"B\", \"since\"=>100}]") == 0);
 	}
@@ -291,17 +272,15 @@ blocking_calls_wait_through_a_lost_connection(void)
 	struct scripted_peer p;
 	const struct hf_value *v;
 	uint32_t number;
-	scripted_start(&p, parts);
-	struct hf *hf = async_opened(&p, NULL);
-	check(hf != NULL);
+	struct hf *hf = async_begin(&p, parts, NULL);
+	check(hf);
 	check_equal(hf_reservation(hf, "r", &v), HF_OK);
 	check_equal(hf_int(v, 0), 7);
 	check_equal(hf_receive(hf, &number, &v), HF_FAILED);
 	hf_async_watch(hf, &(struct hf_watch){ .since = HF_FROM_NOW });
 	check_equal(hf_reservation(hf, "r", &v), HF_FAILED);
 	check(strstr(hf_error(hf)->message, "watches") != NULL);
-	hf_close(hf);
-	scripted_stop(&p);
+	async_end(&p, hf);
 }
 
 static void

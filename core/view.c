@@ -349,6 +349,14 @@ view_tables_memory(const struct engine *e, uint64_t cells, uint64_t reservations
 	ranges[4] = index_memory(&v->index, reservations);
 }
 
+void
+view_indexes_memory(const struct engine *e, struct view_range ranges[VIEW_INDEXES])
+{
+	const struct index *indexes[VIEW_INDEXES] = { &e->names[NAMES_SKU].index, &e->cells.index, &e->reservations.index };
+	for (int i = 0; i < VIEW_INDEXES; i++)
+		ranges[i] = index_memory(indexes[i], indexes[i]->slots_n);
+}
+
 uint64_t
 view_seq(const struct engine *e)
 {

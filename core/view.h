@@ -83,6 +83,9 @@ void view_pool_memory(const struct engine *, enum view_pool, uint32_t from, uint
 /* The same for tables that an image is about to fill with so many cells and reservations, in the order in which it will touch them. */
 #define VIEW_TABLES 5
 void view_tables_memory(const struct engine *, uint64_t cells, uint64_t reservations, struct view_range ranges[VIEW_TABLES]);
+/* The indexes of SKUs, cells and reservations: touched anywhere from their first records on. */
+#define VIEW_INDEXES 3
+void view_indexes_memory(const struct engine *, struct view_range ranges[VIEW_INDEXES]);
 
 /* Published at the end of each engine call: the last position, and the next deadline (ms). */
 uint64_t view_seq(const struct engine *);

@@ -28,7 +28,7 @@
 
 #define HEAVY_FRAME_BYTES  ((size_t)16 << 10)
 #define LIGHT_TURNS        8
-#define OUTPUT_STALL_BYTES ((size_t)1 << 20) /* C3 */
+#define OUTPUT_STALL_BYTES ((size_t)256 << 10) /* C3 */
 #define REPLY_BYTES_MAX    ((size_t)32 << 20) /* one reply: 100 short lines for each of 1,000 reservations fit */
 #define PROGRESS_MS_MAX    30000 /* output waits and nothing moves; a frame is begun and does not end */
 #define LINGER_MS_MAX      1000 /* after our end, the peer has so long to take the rest and to close */

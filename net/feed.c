@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define REPLY_LIMIT_BYTES ((size_t)4 << 20) /* of one answer: a page of a snapshot has 1 MiB */
+#define REPLY_LIMIT_BYTES ((size_t)4 << 20) /* of one answer: a page of a snapshot has 256 KiB */
 #define FULL_ROAD_MS      1 /* a full road is looked at again */
 
 static void

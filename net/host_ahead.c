@@ -33,10 +33,12 @@ journal_ahead(struct host_ahead *a)
  * more would stand behind all of them (40 ms were seen). Failures change nothing.
  */
 static void
-pages_give(uintptr_t begin, uintptr_t end)
+pages_give(const struct host_ahead *a, const struct view_range *range)
 {
-	begin &= ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
-	for (uintptr_t piece; begin < end; begin = piece) {
+	uintptr_t begin = (uintptr_t)range->at & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1), end = (uintptr_t)range->at + range->bytes;
+	if (range->bytes == 0)
+		return;
+	for (uintptr_t piece; begin < end && !atomic_load_explicit(&a->stop, memory_order_relaxed); begin = piece) {
 		piece = (begin / POPULATE_BYTES + 1) * POPULATE_BYTES;
 		piece = piece < end ? piece : end;
 		madvise((void *)begin, piece - begin, MADV_POPULATE_WRITE);
@@ -49,8 +51,23 @@ places_give(const struct host_ahead *a, enum view_pool pool, uint32_t from, uint
 	struct view_range ranges[VIEW_RANGES];
 	view_pool_memory(a->engine, pool, from, to, ranges);
 	for (int i = 0; i < VIEW_RANGES; i++)
-		if (ranges[i].bytes > 0)
-			pages_give((uintptr_t)ranges[i].at, (uintptr_t)ranges[i].at + ranges[i].bytes);
+		pages_give(a, &ranges[i]);
+}
+
+/*
+ * A large page of an index costs milliseconds where the host must find the memory, and the first hundred SKUs or reservations, which stand
+ * anywhere, touch them all, one by one, on the engine's thread. An empty server needs none.
+ */
+static void
+indexes_ahead(struct host_ahead *a)
+{
+	struct view_range ranges[VIEW_INDEXES];
+	if (a->indexes_mapped || view_named(a->engine) == 0)
+		return;
+	view_indexes_memory(a->engine, ranges);
+	for (int i = VIEW_INDEXES - 1; i >= 0; i--) /* the reservations', which come next, first */
+		pages_give(a, &ranges[i]);
+	a->indexes_mapped = true;
 }
 
 /*
@@ -91,7 +108,7 @@ memory_ready(struct host_ahead *a)
 		return;
 	view_tables_memory(a->engine, 0, a->ready[VIEW_SLOTS], ranges);
 	for (int i = 0; i < VIEW_TABLES; i++)
-		pages_give((uintptr_t)ranges[i].at, (uintptr_t)ranges[i].at + ranges[i].bytes);
+		pages_give(a, &ranges[i]);
 }
 
 /* False: the end. */
@@ -101,9 +118,9 @@ rest(struct host_ahead *a)
 	int64_t until_ns = clock_steady_ns() + AHEAD_MS * INT64_C(1000000);
 	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 	pthread_mutex_lock(&a->lock);
-	if (!a->stop)
+	if (!atomic_load_explicit(&a->stop, memory_order_relaxed))
 		pthread_cond_timedwait(&a->wake, &a->lock, &until);
-	bool on = !a->stop;
+	bool on = !atomic_load_explicit(&a->stop, memory_order_relaxed);
 	pthread_mutex_unlock(&a->lock);
 	return on;
 }
@@ -114,6 +131,7 @@ ahead_main(void *arg)
 	struct host_ahead *a = arg;
 	do {
 		journal_ahead(a);
+		indexes_ahead(a);
 		for (enum view_pool pool = 0; pool < VIEW_POOLS; pool++)
 			memory_ahead(a, pool);
 	} while (rest(a));
@@ -147,7 +165,7 @@ host_ahead_stop(struct host_ahead *a)
 	if (!a->running)
 		return;
 	pthread_mutex_lock(&a->lock);
-	a->stop = true;
+	atomic_store_explicit(&a->stop, true, memory_order_relaxed);
 	pthread_cond_signal(&a->wake);
 	pthread_mutex_unlock(&a->lock);
 	pthread_join(a->thread, NULL);

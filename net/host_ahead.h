@@ -1,6 +1,6 @@
 /*
- * host_ahead.h: a thread that has ready what a busy server needs next: a spare file of the journal, and memory for the reservations and
- * events that are about to come. The checkpointer would be too late: one commit of the image takes a second, in which a busy journal fills
+ * host_ahead.h: a thread that has ready what a busy server needs next: a spare file of the journal, memory for the reservations and
+ * events that are about to come, and that of the indexes as soon as there is a first name. The checkpointer would be too late: one commit of the image takes a second, in which a busy journal fills
  * two files. It owns the verdict whether the journal is short of room.
  *
  * Both are only for speed: without a spare the append makes one itself, without memory the engine's thread takes its page faults.
@@ -31,6 +31,7 @@ struct host_ahead {
 	uint32_t ready[VIEW_POOLS]; /* places of each pool that have their memory when the start is over */
 	/* the thread's */
 	struct { uint32_t seen, growth, mapped; } pools[VIEW_POOLS]; /* places */
+	bool indexes_mapped;
 	int64_t prepared_ms;
 	uint64_t generation; /* of the journal, then */
 	bool prepare_failed;
@@ -38,7 +39,8 @@ struct host_ahead {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool running, stop;
+	bool running;
+	_Atomic bool stop; /* set under the lock; between pieces of memory it is looked at without */
 	_Atomic int journal_low;
 };
 

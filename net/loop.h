@@ -37,7 +37,7 @@
 #define STAMP_BYTES_MAX  ((size_t)16 << 10) /* of frames handled on one look at the clock */
 #define TURN_NS_MAX      1000000
 #define LIGHT_NS_ROUND   5000000
-#define HEAVY_NS_ROUND   2000000
+#define HEAVY_NS_ROUND   1000000
 #define LOOK_BYTES       ((size_t)16 << 10)
 #define SWEEP_MS         1000 /* how often timeouts are looked for */
 #define DRAIN_MS_MAX     5000 /* a graceful stop waits so long for replies to be taken */

@@ -6,7 +6,7 @@
 #include "net/methods_part.h"
 #include "net/feed.h"
 
-#define PAGE_BYTES_MAX (((size_t)1 << 20) - 1024)
+#define PAGE_BYTES_MAX ((size_t)256 << 10) /* a longer page would be filled in one frame that everybody waits for */
 
 struct scan_ask {
 	struct scan_filter filter;

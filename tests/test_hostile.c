@@ -3,8 +3,9 @@
  * good client's answers are right, its stock is counted to the unit, memory stays under its bound, descriptors come back.
  *
  * HOLDFAST_HOSTILE_SECONDS=S (`make prove-hostile`) measures instead: each attack at each door, S seconds quiet and S seconds of
- * attack in turn, HOLDFAST_HOSTILE_ROUNDS times, with one loop and with two. It fails when an attack lifts the good client's p99 to
- * more than twice its own, or memory over its bound.
+ * attack in turn, HOLDFAST_HOSTILE_ROUNDS times (5), with one loop and with two. It fails when an attack lifts the good client's p99 to
+ * more than twice its own, or memory over its bound. The ratio is taken within a round; medians of the rounds count, each figure for itself: on
+ * a shared machine one stall of the disk is a round's whole p99.
  */
 #include "tests/hostile.h"
 
@@ -26,6 +27,9 @@
 #define BESIDE_BYTES ((uint64_t)64 << 20) /* what memory may grow beside the connections' buffers: sessions of the allocator */
 #define RATIO_MAX 2.0
 #define ROWS_MAX (32 * DOOR_COUNT)
+#define ROUNDS 5
+#define ROUNDS_MAX 31
+#define WARM_MS 2000 /* a new folder's first files and pages are no neighbour's doing */
 
 static struct server server;
 static char loops_text[4] = "1";
@@ -144,10 +148,14 @@ a_good_client_is_right_beside_bad_neighbours_on_two_loops(void)
 
 /* ---- the proof ---- */
 
+struct figures {
+	double quiet_ms, loud_ms, ratio; /* p99 */
+};
+
 struct row {
 	const struct attack *attack;
 	enum door door;
-	struct histogram quiet, loud, till_quiet, till_loud;
+	struct figures checkout[ROUNDS_MAX], till[ROUNDS_MAX];
 	struct look look;
 	uint64_t opened, ended;
 	unsigned most;
@@ -157,14 +165,23 @@ struct row {
 static struct row rows[ROWS_MAX];
 
 static void
-measure(struct row *r, struct good *g, double seconds, unsigned before)
+figures_take(struct figures *f, const struct histogram *quiet, const struct histogram *loud)
 {
+	*f = (struct figures){ .quiet_ms = histogram_ms(quiet, 0.99), .loud_ms = histogram_ms(loud, 0.99) };
+	f->ratio = f->quiet_ms > 0 ? f->loud_ms / f->quiet_ms : 0;
+}
+
+static void
+measure(struct row *r, int round, struct good *g, double seconds, unsigned before)
+{
+	static struct histogram quiet, loud, till_quiet, till_loud;
 	struct why why;
 	unsigned now = 0;
 	uint64_t opened = 0, ended = 0;
-	good_measure(g, &r->quiet, &r->till_quiet);
+	quiet = loud = till_quiet = till_loud = (struct histogram){ 0 };
+	good_measure(g, &quiet, &till_quiet);
 	pause_ms((int64_t)(seconds * 1000));
-	good_measure(g, &r->loud, &r->till_loud);
+	good_measure(g, &loud, &till_loud);
 	struct assault *a = assault_start(r->attack, &server, r->door, UINT32_MAX, &why);
 	for (int64_t end_ms = clock_steady_ms() + (int64_t)(seconds * 1000); a && clock_steady_ms() < end_ms; pause_ms(50)) {
 		look_now(&r->look);
@@ -175,27 +192,48 @@ measure(struct row *r, struct good *g, double seconds, unsigned before)
 		assault_stop(a);
 	look_now(&r->look);
 	good_measure(g, NULL, NULL);
+	figures_take(&r->checkout[round], &quiet, &loud);
+	figures_take(&r->till[round], &till_quiet, &till_loud);
 	r->opened += opened;
 	r->ended += ended;
-	r->back &= descriptors_are_back(before);
+	r->back &= descriptors_are_back(before + OWN_DESCRIPTORS);
+}
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
 }
 
 static double
-ratio(const struct histogram *quiet, const struct histogram *loud)
+median(double figures[], int n)
 {
-	double alone = histogram_ms(quiet, 0.99);
-	return alone > 0 ? histogram_ms(loud, 0.99) / alone : 0;
+	qsort(figures, (size_t)n, sizeof *figures, compare_doubles);
+	return figures[n / 2];
+}
+
+static struct figures
+medians(const struct figures rounds[], int n)
+{
+	double quiet[ROUNDS_MAX], loud[ROUNDS_MAX], ratio[ROUNDS_MAX];
+	for (int i = 0; i < n; i++) {
+		quiet[i] = rounds[i].quiet_ms;
+		loud[i] = rounds[i].loud_ms;
+		ratio[i] = rounds[i].ratio;
+	}
+	return (struct figures){ median(quiet, n), median(loud, n), median(ratio, n) };
 }
 
 static bool
-row_show(const struct row *r, uint64_t bound)
+row_show(const struct row *r, int rounds, uint64_t bound)
 {
-	bool good = ratio(&r->quiet, &r->loud) <= RATIO_MAX && r->look.server_bytes_max <= bound && r->back;
+	const struct figures checkout = medians(r->checkout, rounds), till = medians(r->till, rounds);
+	bool good = checkout.ratio <= RATIO_MAX && r->look.server_bytes_max <= bound && r->back;
 	printf("%-20s %-7s %6u %8llu %8llu | %8.2f %8.2f %6.2f | %8.2f %8.2f %6.2f | %6.0f %6.0f %5u %s\n", r->attack->name,
-	    door_names[r->door], r->most, (unsigned long long)r->opened, (unsigned long long)r->ended, histogram_ms(&r->quiet, 0.99),
-	    histogram_ms(&r->loud, 0.99), ratio(&r->quiet, &r->loud), histogram_ms(&r->till_quiet, 0.99), histogram_ms(&r->till_loud, 0.99),
-	    ratio(&r->till_quiet, &r->till_loud), (double)r->look.server_bytes_max / 1048576, (double)r->look.gate_bytes_max / 1048576,
-	    r->look.gates - r->look.gates_first, good ? "" : r->back ? "OVER" : "DESCRIPTORS");
+	    door_names[r->door], r->most, (unsigned long long)r->opened, (unsigned long long)r->ended, checkout.quiet_ms, checkout.loud_ms,
+	    checkout.ratio, till.quiet_ms, till.loud_ms, till.ratio, (double)r->look.server_bytes_max / 1048576,
+	    (double)r->look.gate_bytes_max / 1048576, r->look.gates - r->look.gates_first, good ? "" : r->back ? "OVER" : "DESCRIPTORS");
 	return good;
 }
 
@@ -226,15 +264,18 @@ prove(const char *loops)
 	unsigned n = rows_fill();
 	uint64_t bound = memory_bound(&rows[0].look);
 	unsigned before = process_descriptors(server.pid); /* its gate and the good client are there */
-	for (int round = 0; round < (rounds_text ? atoi(rounds_text) : 3); round++)
+	int rounds = rounds_text ? atoi(rounds_text) : ROUNDS;
+	check(rounds > 0 && rounds <= ROUNDS_MAX);
+	pause_ms(WARM_MS);
+	for (int round = 0; round < rounds; round++)
 		for (unsigned i = 0; i < n; i++)
-			measure(&rows[i], g, atof(text), before);
+			measure(&rows[i], round, g, atof(text), before);
 	bool right = good_stop(g, &account);
 	printf("--loops %s. p99 in ms from the due instant; %u requests a second, a tenth of it events; memory in MiB, bound %.0f\n"
 	    "%-20s %-7s %6s %8s %8s | %8s %8s %6s | %8s %8s %6s | %6s %6s %5s\n", loops, PROOF_A_SECOND, (double)bound / 1048576, "attack", "door",
 	    "most", "opened", "ended", "alone", "attacked", "ratio", "till", "attacked", "ratio", "server", "gate", "died");
 	for (unsigned i = 0; i < n; i++)
-		over += !row_show(&rows[i], bound);
+		over += !row_show(&rows[i], rounds, bound);
 	printf("good client: %llu requests, %llu answers, %llu wrong; %llu events, %llu answered, %llu wrong%s%s\n",
 	    (unsigned long long)account.asked, (unsigned long long)account.answered, (unsigned long long)(account.wrong + account.broken),
 	    (unsigned long long)account.events, (unsigned long long)account.events_answered, (unsigned long long)account.events_wrong,

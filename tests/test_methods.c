@@ -2,6 +2,7 @@
  * test_methods.c: what each method answers: one frame in, one reply out over a live engine (tests/methods_world.h), as a client would
  * read it.
  */
+#include "net/codec_read.h"
 #include "tests/methods_world.h"
 
 static void
@@ -214,6 +215,48 @@ scan_goes_through_all_cells_in_pages(void)
 	check_equal(cells, 3);
 }
 
+/* Takes the reply of a scan apart: its cells; *cursor: where it goes on, 0 for nowhere. */
+static uint32_t
+page_cells(int64_t *cursor)
+{
+	struct reader r = { world.out.at, world.out.at + world.out.used };
+	uint32_t parts, cells = 0;
+	bool sound = reader_array(&r, &parts) && reader_skip(&r) && reader_skip(&r) && reader_nil(&r) && reader_map(&r, &parts) &&
+	    reader_skip(&r) && reader_skip(&r) && reader_skip(&r) && reader_array(&r, &cells);
+	for (uint32_t i = 0; i < cells; i++)
+		sound = sound && reader_skip(&r);
+	sound = sound && reader_skip(&r) && (reader_int(&r, cursor) || reader_nil(&r));
+	ensure(sound);
+	return cells;
+}
+
+/* Everybody waits while a page is filled. 4,000 cells with the longest names would be 430,000 bytes. */
+static void
+a_page_of_long_names_ends_early_and_goes_on(void)
+{
+	enum { SKUS = 1000, PLACES = 4, PAGE_BYTES = 256 << 10 };
+	char text[400];
+	uint32_t cells = 0;
+	int pages = 0;
+	world_begin();
+	for (int i = 0; i < SKUS * PLACES; i++) {
+		snprintf(text, sizeof text, "[[{'source': 'w', 'n': %d, 'kind': 'receipt', 'sku': '%064d', 'location': '%032d', 'qty': 1}]]", i + 1,
+		    i / PLACES, i % PLACES);
+		check(wire_like(world_ask("post", text), "nil, [*, [\"applied\"]]"));
+	}
+	check_calm();
+	snprintf(text, sizeof text, "[{'limit': 10000}]");
+	for (int64_t cursor = 1; cursor > 0 && pages < 10; pages++) {
+		world_ask("scan", text);
+		cursor = 0;
+		cells += page_cells(&cursor);
+		check(world.out.used <= PAGE_BYTES + 100);
+		snprintf(text, sizeof text, "[{'limit': 10000, 'cursor': %lld}]", (long long)cursor);
+	}
+	check_equal(cells, SKUS * PLACES);
+	check_equal(pages, 2);
+}
+
 static void
 digest_and_status_are_whole(void)
 {
@@ -293,6 +336,7 @@ main(int argc, char **argv)
 		CHECK(each_event_has_its_outcome),
 		CHECK(policies_and_groups_are_set_and_shown),
 		CHECK(scan_goes_through_all_cells_in_pages),
+		CHECK(a_page_of_long_names_ends_early_and_goes_on),
 		CHECK(digest_and_status_are_whole),
 		CHECK(what_is_not_there_yet_says_so),
 		CHECK(what_is_no_request_ends_the_connection),

@@ -35,6 +35,7 @@ ahead_begin(const struct engine *e, struct ahead *a, struct bytes id, struct byt
 		fetch_home(&e->reservations.index, a->id_hash);
 	}
 	if (a->has_cell) {
+		a->sku_n = (uint8_t)sku.n;
 		a->sku_hash = index_hash(&e->names[NAMES_SKU].index, sku);
 		fetch_home(&e->names[NAMES_SKU].index, a->sku_hash);
 		const struct index *locations = &e->names[NAMES_LOCATION].index; /* few: they stay in the cache */
@@ -60,18 +61,11 @@ step_name(const struct engine *e, struct ahead *a)
 		fetch(reservation + sizeof(struct reservation) - 1);
 		fetch(&e->reservations.lines[a->slot]);
 	}
-	if (a->has_cell && (a->name = index_guess(&e->names[NAMES_SKU].index, a->sku_hash)) != AHEAD_NOTHING)
-		fetch(names_at(&e->names[NAMES_SKU], a->name));
-}
-
-static inline void
-step_number(const struct engine *e, struct ahead *a)
-{
-	if (a->name == AHEAD_NOTHING || a->location_name == AHEAD_NOTHING)
-		return;
-	a->pair_hash = index_hash_pair(&e->cells.index, names_at(&e->names[NAMES_SKU], a->name)->id,
-	    names_at(&e->names[NAMES_LOCATION], a->location_name)->id);
-	fetch_home(&e->cells.index, a->pair_hash);
+	if (a->has_cell && (a->name = index_guess(&e->names[NAMES_SKU].index, a->sku_hash)) != AHEAD_NOTHING) {
+		const struct name *name = names_at(&e->names[NAMES_SKU], a->name);
+		fetch(name);
+		fetch(name->at + a->sku_n - 1); /* it may reach into the next line */
+	}
 }
 
 static void
@@ -83,9 +77,27 @@ fetch_cell(const struct engine *e, const struct ahead *a)
 		fetch((const void *)&cell->promised);
 }
 
+/* Of its SKU's first cell the name knows the number; of another one the index. */
+static inline void
+step_number(const struct engine *e, struct ahead *a)
+{
+	if (a->name == AHEAD_NOTHING || a->location_name == AHEAD_NOTHING)
+		return;
+	const struct name *sku = names_at(&e->names[NAMES_SKU], a->name);
+	uint32_t location = names_at(&e->names[NAMES_LOCATION], a->location_name)->id;
+	if ((a->cell = name_cell(sku, location)) != AHEAD_NOTHING) {
+		fetch_cell(e, a);
+		return;
+	}
+	a->pair_hash = index_hash_pair(&e->cells.index, sku->id, location);
+	fetch_home(&e->cells.index, a->pair_hash);
+}
+
 static inline void
 step_cell(const struct engine *e, struct ahead *a)
 {
+	if (a->cell != AHEAD_NOTHING)
+		return;
 	if (a->name != AHEAD_NOTHING && a->location_name != AHEAD_NOTHING)
 		a->cell = index_guess(&e->cells.index, a->pair_hash);
 	else if (!a->has_cell && a->slot != AHEAD_NOTHING)

@@ -1,5 +1,5 @@
 /*
- * ahead.h: brings into the cache what coming commands will touch. A command walks from names to cells over five lines of
+ * ahead.h: brings into the cache what coming commands will touch. A command walks from names to cells over four or five lines of
  * memory, each found in the one before: from memory that is a microsecond of waiting, ten times what the work itself takes. Who has
  * several commands in hand begins the walks of all of them and lets them go side by side, each step a short loop over all: so all wait at
  * once, for the lines and for the places of their pages.
@@ -29,6 +29,7 @@ struct ahead {
 	uint64_t sku_hash, id_hash, pair_hash;
 	uint32_t name, location_name; /* places of the names (names.h); all four as found so far, AHEAD_NOTHING: not (yet) */
 	uint32_t cell, slot;
+	uint8_t sku_n;
 	bool has_cell, event;
 	struct bytes id; /* whose hash that is, lent until the command is executed; empty: it has none */
 };

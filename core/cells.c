@@ -14,14 +14,12 @@ pause_cpu(void)
 }
 
 void
-cells_init(struct cells *cells, struct carve *c, uint32_t max, uint32_t skus_max, uint32_t locations_max)
+cells_init(struct cells *cells, struct carve *c, uint32_t max, uint32_t locations_max)
 {
 	cells->max = max;
 	cells->at = carve(c, max, sizeof *cells->at);
 	cells->index.slots_n = index_slots(max);
 	cells->index.slots = carve(c, cells->index.slots_n, sizeof *cells->index.slots);
-	cells->sku_head = carve(c, skus_max, sizeof *cells->sku_head);
-	cells->sku_tail = carve(c, skus_max, sizeof *cells->sku_tail);
 	cells->location_head = carve(c, locations_max, sizeof *cells->location_head);
 	cells->location_tail = carve(c, locations_max, sizeof *cells->location_tail);
 }
@@ -37,16 +35,13 @@ cells_find(const struct cells *cells, uint32_t sku, uint32_t location)
 	}
 }
 
-/* Appends to a list in order of creation; release: a scan that follows the link finds the cell whole. */
+/* Appends to the location's list in order of creation; release: a scan that follows the link finds the cell whole. */
 static void
-chain(struct cell *at, _Atomic uint32_t *head, uint32_t *tail, uint32_t n, bool of_sku)
+chain(struct cells *cells, uint32_t location, uint32_t n)
 {
-	if (*tail == LINK_NONE)
-		atomic_store_explicit(head, n + 1, memory_order_release);
-	else if (of_sku)
-		atomic_store_explicit(&at[*tail - 1].next_of_sku, n + 1, memory_order_release);
-	else
-		atomic_store_explicit(&at[*tail - 1].next_of_location, n + 1, memory_order_release);
+	uint32_t *tail = &cells->location_tail[location];
+	_Atomic uint32_t *link = *tail == LINK_NONE ? &cells->location_head[location] : &cells->at[*tail - 1].next_of_location;
+	atomic_store_explicit(link, n + 1, memory_order_release);
 	*tail = n + 1;
 }
 
@@ -59,8 +54,7 @@ cells_add(struct cells *cells, uint32_t sku, uint32_t location)
 	cells->at[n].location = location;
 	if (!cells->unindexed)
 		index_put(&cells->index, index_hash_pair(&cells->index, sku, location), n);
-	chain(cells->at, &cells->sku_head[sku], &cells->sku_tail[sku], n, true);
-	chain(cells->at, &cells->location_head[location], &cells->location_tail[location], n, false);
+	chain(cells, location, n);
 	atomic_store_explicit(&cells->count, n + 1, memory_order_release);
 	return n;
 }

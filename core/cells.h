@@ -38,7 +38,8 @@ struct cell {
 	_Atomic int64_t last_event_at, count_at; /* ms + 1; 0: none */
 	uint64_t count_key; /* n of the last count, or its id's blob */
 	uint32_t count_source, inbound_head;
-	_Atomic uint32_t next_of_sku, next_of_location; /* cells in order of creation */
+	_Atomic uint32_t next_of_location; /* cells in order of creation */
+	uint32_t kept; /* nothing yet */
 	uint32_t history_head; /* kept deltas, newest first */
 	uint32_t lines_tail;
 };
@@ -61,9 +62,9 @@ struct cells {
 	_Atomic uint32_t count; /* released when the cell is whole */
 	uint32_t max;
 	bool unindexed; /* recovery: cells_add() leaves the index to cells_index() */
-	/* first and last cell (number + 1) of each SKU and location; heads are read by scans */
-	_Atomic uint32_t *sku_head, *location_head;
-	uint32_t *sku_tail, *location_tail;
+	/* first and last cell (number + 1) of each location; heads are read by scans */
+	_Atomic uint32_t *location_head;
+	uint32_t *location_tail;
 };
 
 /* Hot terms only, for readers. */
@@ -91,7 +92,7 @@ cell_ats(const struct cell_image *c)
 	return ats_of(c->on_hand, c->unsellable, c->reserved, c->committed, c->safety_stock, c->oversell_limit);
 }
 
-void cells_init(struct cells *, struct carve *, uint32_t max, uint32_t skus_max, uint32_t locations_max);
+void cells_init(struct cells *, struct carve *, uint32_t max, uint32_t locations_max);
 /* Any thread. CELL_NONE: no such cell. */
 uint32_t cells_find(const struct cells *, uint32_t sku, uint32_t location);
 static inline uint32_t

@@ -114,9 +114,9 @@ lines_look(struct engine *e, const struct reserve_command *c, struct asked *aske
 				lines_ahead(e, c, i);
 			hint_names(e, &s->walks[i % AHEAD_BLOCK]);
 		}
-		s->cell[i] = e->hint.cell;
 		const struct name *sku = hint_sku(e, line->sku), *location = hint_location(e, line->location);
 		uint64_t place = location ? group_place(&e->groups, location->id) : PLACE_GROUP_HIDDEN;
+		s->cell[i] = hint_first(e->hint.cell, sku, location);
 		asked->group |= place > PLACE_GROUP_HIDDEN;
 		asked->unknown_sku |= sku == NULL;
 		asked->unknown_location |= place != PLACE_LOCATION;

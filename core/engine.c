@@ -27,7 +27,7 @@ layout(struct carve *c, const struct engine_limits *l)
 	names_init(&t->names[NAMES_LOCATION], c, l->locations_max, PLACE_BYTES_MAX);
 	names_init(&t->names[NAMES_SOURCE], c, l->sources_max, PLACE_BYTES_MAX);
 	names_init(&t->names[NAMES_CHANNEL], c, l->channels_max, PLACE_BYTES_MAX);
-	cells_init(&t->cells, c, (uint32_t)l->cells_max, l->skus_max, l->locations_max);
+	cells_init(&t->cells, c, (uint32_t)l->cells_max, l->locations_max);
 	groups_init(&t->groups, c, l->groups_max, l->skus_max, l->locations_max);
 	timers_init(&t->timers, c);
 	blobs_init(&t->blobs, c, l->blobs_max);

@@ -33,8 +33,10 @@ static inline void
 evolve_cell(struct engine *e, uint64_t seq, const struct cell_record *r)
 {
 	const struct cell_image *now = &r->now;
-	if (r->cell == cells_count(&e->cells))
+	if (r->cell == cells_count(&e->cells)) {
 		cells_add(&e->cells, now->sku, now->location);
+		names_cell(&e->names[NAMES_SKU], now->sku, now->location, r->cell);
+	}
 	struct cell *cell = &e->cells.at[r->cell];
 	ensure(r->cell < cells_count(&e->cells) && cell->sku == now->sku && cell->location == now->location);
 	if (e->digest.active)

@@ -7,7 +7,7 @@ names_init(struct names *names, struct carve *c, uint32_t max, uint32_t bytes_ma
 	names->index.slots_n = index_slots(max);
 	names->index.slots = carve(c, names->index.slots_n, sizeof *names->index.slots);
 	names->place = carve(c, max, sizeof *names->place);
-	names->arena = carve(c, max, (sizeof(struct name) + bytes_max + NAME_UNIT - 1) / NAME_UNIT * NAME_UNIT);
+	names->arena = carve(c, max, (offsetof(struct name, at) + bytes_max + NAME_UNIT - 1) / NAME_UNIT * NAME_UNIT);
 }
 
 struct bytes
@@ -53,4 +53,14 @@ names_add(struct names *names, struct bytes bytes)
 	names->used += (uint32_t)(offsetof(struct name, at) + bytes.n + NAME_UNIT - 1) / NAME_UNIT;
 	atomic_store_explicit(&names->count, id + 1, memory_order_release);
 	return id;
+}
+
+void
+names_cell(struct names *names, uint32_t sku, uint32_t location, uint32_t cell)
+{
+	struct name *name = (struct name *)names_at(names, names->place[sku]);
+	if (atomic_load_explicit(&name->first_cell, memory_order_relaxed) != 0)
+		return;
+	name->first_place = (uint16_t)location;
+	atomic_store_explicit(&name->first_cell, cell + 1, memory_order_release);
 }

@@ -4,8 +4,11 @@
  * N1 Append-only: an id keeps its bytes for ever, so readers on other threads need no lock (index.h).
  * N2 Ids are given in order 0, 1, 2, ...; recovery brings them back in that order.
  *
+ * N3 The hint of a SKU is set once, by its first cell, and never changes.
+ *
  * A name and its id stand side by side in the arena and the index leads there, so that a look touches two lines of memory: a slot and
- * a name. From an id to its name it is two as well, another array and the name.
+ * a name. From an id to its name it is two as well, another array and the name. A SKU's name also tells where its first cell is, for most SKUs
+ * the only one: who asks for just that needs no index of cells.
  */
 #ifndef HOLDFAST_CORE_NAMES_H
 #define HOLDFAST_CORE_NAMES_H
@@ -20,12 +23,14 @@ enum name_table { NAMES_SKU, NAMES_LOCATION, NAMES_SOURCE, NAMES_CHANNEL, NAME_T
 
 struct name {
 	uint32_t id;
+	_Atomic uint32_t first_cell; /* of a SKU: number + 1, 0: none; released when the cell and the place are known */
+	uint16_t first_place; /* the low half of its location's id: a hint, the cell says which it is */
 	uint8_t n, at[];
 };
 
-/* Places in the arena count in 4 bytes; the longest names (68 and an id) of so many must have one below INDEX_NONE. */
+/* Places in the arena count in 4 bytes; the longest names (75 bytes with what is before them) of so many must have one below INDEX_NONE. */
 #define NAME_UNIT 4
-#define NAMES_MAX (UINT32_MAX / 18)
+#define NAMES_MAX (UINT32_MAX / 19)
 
 struct names {
 	struct index index; /* of places */
@@ -48,6 +53,14 @@ names_place(const struct names *names, const struct name *name)
 	return (uint32_t)(((const uint8_t *)name - names->arena) / NAME_UNIT);
 }
 
+/* The number of the SKU's cell at a location, if that is its first; NAME_NONE: look into the index. Any thread; to be checked. */
+static inline uint32_t
+name_cell(const struct name *sku, uint32_t location)
+{
+	uint32_t first = atomic_load_explicit(&sku->first_cell, memory_order_acquire);
+	return first && sku->first_place == (uint16_t)location ? first - 1 : NAME_NONE;
+}
+
 static inline struct bytes
 name_bytes(const struct name *name)
 {
@@ -64,5 +77,7 @@ struct bytes names_get(const struct names *, uint32_t id);
 uint32_t names_count(const struct names *);
 /* Appends (the caller knows that it is new and that there is room). Gives id == count before. */
 uint32_t names_add(struct names *, struct bytes);
+/* A new cell of the SKU, which is whole: the first becomes the hint. */
+void names_cell(struct names *, uint32_t sku, uint32_t location, uint32_t cell);
 
 #endif

@@ -239,6 +239,12 @@ hint_pair(const struct engine *e, uint32_t n, uint32_t sku, uint32_t location)
 		return n;
 	return cells_find(&e->cells, sku, location);
 }
+/* The cell that a walk found or, when there was none, the SKU's first. */
+static inline uint32_t
+hint_first(uint32_t cell, const struct name *sku, const struct name *location)
+{
+	return cell == AHEAD_NOTHING && sku && location ? name_cell(sku, location->id) : cell;
+}
 /* view_ats() behind the names; NULL: unknown. The cell as hint_pair() takes it. */
 enum view_status view_ats_named(const struct engine *, const struct name *sku, const struct name *location, uint32_t cell, int64_t *ats,
     uint64_t *seq);

@@ -66,7 +66,7 @@ view_ats_named(const struct engine *e, const struct name *s, const struct name *
 		if (group_read(&e->groups, l->id, place, s->id, ats, seq))
 			return VIEW_OK;
 	}
-	uint32_t n = hint_pair(e, cell, s->id, l->id);
+	uint32_t n = hint_pair(e, hint_first(cell, s, l), s->id, l->id);
 	if (n != CELL_NONE) {
 		struct cell_terms t;
 		cell_read(&e->cells.at[n], &t);

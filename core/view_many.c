@@ -38,30 +38,43 @@ walks_to_names(const struct engine *e, const struct asked_line *cells, uint32_t 
 			w->location = names_look(&e->names[NAMES_LOCATION], cells[i].location);
 	}
 	for (uint32_t i = 0; i < n; i++)
-		if ((walks[i].found = index_guess(&skus->index, walks[i].hash)) != AHEAD_NOTHING)
-			fetch(names_at(skus, walks[i].found));
+		if ((walks[i].found = index_guess(&skus->index, walks[i].hash)) != AHEAD_NOTHING) {
+			const struct name *name = names_at(skus, walks[i].found);
+			fetch(name);
+			fetch(name->at + cells[i].sku.n - 1); /* it may reach into the next line */
+		}
+}
+
+static inline void
+fetch_cell(const struct engine *e, uint32_t cell, bool cold)
+{
+	fetch(&e->cells.at[cell]);
+	if (cold)
+		fetch((const void *)&e->cells.at[cell].promised);
 }
 
 /* cold: with the second line of each cell. */
 static void
 walks_to_cells(const struct engine *e, const struct asked_line *cells, uint32_t n, struct walk *walks, bool cold)
 {
+	uint32_t behind[VIEW_MANY], behind_n = 0; /* the index: not their SKU's first cells */
 	for (uint32_t i = 0; i < n; i++) {
 		struct walk *w = &walks[i];
 		w->sku = hint_name(&e->names[NAMES_SKU], w->found, cells[i].sku);
-		if (!w->sku || !w->location)
-			continue;
-		w->hash = index_hash_pair(&e->cells.index, w->sku->id, w->location->id);
-		fetch_home(&e->cells.index, w->hash);
+		if (!w->sku || !w->location) {
+			w->found = AHEAD_NOTHING;
+		} else if ((w->found = name_cell(w->sku, w->location->id)) != AHEAD_NOTHING) {
+			fetch_cell(e, w->found, cold);
+		} else {
+			w->hash = index_hash_pair(&e->cells.index, w->sku->id, w->location->id);
+			fetch_home(&e->cells.index, w->hash);
+			behind[behind_n++] = i;
+		}
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		struct walk *w = &walks[i];
-		w->found = w->sku && w->location ? index_guess(&e->cells.index, w->hash) : AHEAD_NOTHING;
-		if (w->found == AHEAD_NOTHING)
-			continue;
-		fetch(&e->cells.at[w->found]);
-		if (cold)
-			fetch((const void *)&e->cells.at[w->found].promised);
+	for (uint32_t i = 0; i < behind_n; i++) {
+		struct walk *w = &walks[behind[i]];
+		if ((w->found = index_guess(&e->cells.index, w->hash)) != AHEAD_NOTHING)
+			fetch_cell(e, w->found, cold);
 	}
 }
 

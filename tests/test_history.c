@@ -31,7 +31,7 @@ static void
 layout(struct rig *g, struct carve *c, uint32_t ring)
 {
 	history_init(&g->h, c, ring, CELLS);
-	cells_init(&g->cells, c, CELLS, CELLS, 1);
+	cells_init(&g->cells, c, CELLS, 1);
 }
 
 static void

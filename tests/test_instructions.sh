@@ -44,13 +44,13 @@ done <<'END'
 	reserve        10000  1580
 	reserve_ahead  10000  1820
 	sale           10000  1830
-	ats            10000   475
+	ats            10000   465
 	index          10000   193
-	ats_many       10000   535
+	ats_many       10000   500
 	scan           10000   310
 	decode         10000   680
 	encode         10000   570
-	frame          10000  3350
+	frame          10000  3320
 	append           200 56000
 	hop            10000   225
 END

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/ahead.h"
 #include "core/cells.h"
 #include "core/engine.h"
 #include "core/groups.h"
@@ -102,11 +103,14 @@ static void
 names_write(void *context)
 {
 	uint8_t scratch[16];
-	for (uint32_t i = 0; i < NAMES; i++)
+	for (uint32_t i = 0; i < NAMES; i++) {
 		names_add(context, name_of(i, scratch));
+		names_cell(context, i, i, 2 * i);
+		names_cell(context, i, i, 7); /* not the first */
+	}
 }
 
-/* What was counted can be found, under its own number, with its own bytes. */
+/* What was counted can be found, under its own number, with its own bytes; the first cell is not known yet or is its own. */
 static void *
 names_reader(void *context)
 {
@@ -117,8 +121,11 @@ names_reader(void *context)
 		if (count == 0)
 			continue;
 		seed = seed * 1664525u + 1013904223u;
-		uint32_t i = seed % 4 ? count - 1 : seed % count, found = names_find(context, name_of(i, scratch));
-		torn += found != i || !bytes_equal(names_get(context, i), name_of(i, scratch));
+		uint32_t i = seed % 4 ? count - 1 : seed % count, cell;
+		const struct name *found = names_look(context, name_of(i, scratch));
+		torn += !found || found->id != i || !bytes_equal(names_get(context, i), name_of(i, scratch));
+		cell = found ? name_cell(found, i) : NAME_NONE;
+		torn += cell != NAME_NONE && cell != 2 * i;
 		read_whole++;
 	}
 	return NULL;
@@ -249,6 +256,68 @@ readers_beside_an_engine_see_whole_values(void)
 	free(memory);
 }
 
+/* ---- the first cell of a SKU ---- */
+
+#define FOLDED 65536 /* a name keeps 16 bits of its first cell's place: this place and the first one look the same there */
+
+static void
+folded_receipt(struct rig *r, const char *sku, uint32_t place, int64_t qty)
+{
+	char location[16];
+	struct command c = { .kind = COMMAND_EVENT };
+	sprintf(location, "l-%u", place);
+	c.event = (struct event_command){ .source = text("till"), .n = ++r->n, .kind = EVENT_RECEIPT, .sku = text(sku), .location = text(location),
+		.qty = qty, .at = -1, .as_of = -1, .raw = text("raw") };
+	rig_execute(r, &c);
+}
+
+/* All ways of reading S there. */
+static void
+folded_check(const struct engine *e, const char *place, int64_t wanted)
+{
+	struct asked_line line = { .sku = text("S"), .location = text(place) };
+	struct ahead walk;
+	struct cell_view v;
+	int64_t ats;
+	uint64_t seq = 0;
+	check(view_ats(e, line.sku, line.location, NULL, &ats, &seq) == VIEW_OK);
+	check_equal(ats, wanted);
+	ahead_begin(e, &walk, (struct bytes){ NULL, 0 }, line.sku, line.location);
+	ahead_walk(e, &walk, 1);
+	check(view_ats(e, line.sku, line.location, &walk, &ats, &seq) == VIEW_OK);
+	check_equal(ats, wanted);
+	view_ats_many(e, &line, 1, &ats, &seq);
+	check_equal(ats, wanted);
+	check(view_cell(e, line.sku, line.location, &v) == VIEW_OK);
+	check_equal(v.ats, wanted);
+}
+
+static void
+the_first_cell_of_a_sku_is_not_taken_for_that_of_another_place(void)
+{
+	struct engine_limits limits = { .cells_max = FOLDED + 3, .skus_max = 2, .locations_max = FOLDED + 2, .sources_max = 2,
+		.channels_max = 1, .groups_max = 2, .reservations_max = 4, .extra_lines_max = 4, .blobs_max = 4, .quarantine_max = 2,
+		.history_max = 64, .free_ids_max = 4 };
+	size_t size = engine_memory_bytes(&limits);
+	void *memory = aligned_alloc(64, (size + 63) & ~(size_t)63);
+	memset(memory, 0, size);
+	struct rig r = { .engine = engine_init(memory, &limits, 1), .out = { .bytes = malloc(4 * STEP_ROOM), .size = 4 * STEP_ROOM } };
+	check(engine_load_done(r.engine) == NULL);
+	folded_receipt(&r, "S", 0, 5);
+	for (uint32_t place = 1; place <= FOLDED; place++)
+		folded_receipt(&r, "T", place, 1);
+	folded_check(r.engine, "l-0", 5);
+	folded_check(r.engine, "l-1", 0);
+	folded_check(r.engine, "l-65536", 0); /* no cell yet */
+	folded_receipt(&r, "S", FOLDED, 7);
+	folded_receipt(&r, "S", 1, 9);
+	folded_check(r.engine, "l-65536", 7);
+	folded_check(r.engine, "l-1", 9);
+	folded_check(r.engine, "l-0", 5);
+	free(r.out.bytes);
+	free(memory);
+}
+
 /* ---- scans ---- */
 
 #define PLACES 60
@@ -328,6 +397,7 @@ static const struct check tests[] = {
 	CHECK(no_reader_sees_a_torn_cell),
 	CHECK(a_counted_name_is_found_with_its_bytes),
 	CHECK(readers_beside_an_engine_see_whole_values),
+	CHECK(the_first_cell_of_a_sku_is_not_taken_for_that_of_another_place),
 };
 
 int

@@ -18,6 +18,7 @@ struct disk_calls {
 	void (*close)(struct disk *, int file);
 	ssize_t (*read_at)(struct disk *, int file, void *, size_t, uint64_t offset); /* as pread; whole unless at the end */
 	int (*write_at)(struct disk *, int file, const void *, size_t, uint64_t offset); /* all or -1 */
+	int (*write_past)(struct disk *, int file, const void *, size_t, uint64_t offset); /* write_at past the page cache, where that can be; all on 4096 */
 	int (*sync)(struct disk *, int file); /* fdatasync */
 	int64_t (*size)(struct disk *, int file);
 	void (*ahead)(struct disk *, int file, uint64_t offset, uint64_t n); /* a hint: this is about to be read */

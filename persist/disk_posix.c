@@ -2,6 +2,7 @@
  * disk_posix.c: the real disk: one folder, its files by handle. The only file of Holdfast that makes system calls on files
  * (cmd and clients use stdio for their own). No state but the folder's descriptor, so any thread may call.
  */
+#define _GNU_SOURCE
 #include "persist/disk.h"
 
 #include "core/base.h"
@@ -77,6 +78,21 @@ posix_write_at(struct disk *disk, int file, const void *bytes, size_t n, uint64_
 		return -1;
 	}
 	return done < 0 ? -1 : 0;
+}
+
+/* A file system that knows no O_DIRECT says so to one of the two calls. */
+static int
+posix_write_past(struct disk *disk, int file, const void *bytes, size_t n, uint64_t offset)
+{
+	int flags = fcntl(file, F_GETFL);
+	if (flags < 0 || fcntl(file, F_SETFL, flags | O_DIRECT) < 0)
+		return posix_write_at(disk, file, bytes, n, offset);
+	int failed = posix_write_at(disk, file, bytes, n, offset), error = errno;
+	fcntl(file, F_SETFL, flags);
+	if (failed && error == EINVAL)
+		return posix_write_at(disk, file, bytes, n, offset);
+	errno = error;
+	return failed;
 }
 
 static int
@@ -185,6 +201,7 @@ static const struct disk_calls posix_calls = {
 	.close = posix_file_close,
 	.read_at = posix_read_at,
 	.write_at = posix_write_at,
+	.write_past = posix_write_past,
 	.sync = posix_sync,
 	.size = posix_size,
 	.ahead = posix_ahead,

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 
 /*
- * Zeroes are written and synced in pieces: a batch that syncs beside waits for one piece at most. Their pages go back at once, so that
- * all pieces use the same few: a page that is touched for the first time costs more than its write, above all in a virtual machine.
+ * Zeroes are written and synced in pieces: a batch that syncs beside waits for one piece at most. They go past the page cache; where they
+ * cannot, their pages go back at once, so that all pieces use the same few: a page that is touched for the first time costs more than its
+ * write, above all in a virtual machine.
  */
 #define ZERO_BYTES ((size_t)1 << 20)
 
@@ -24,12 +25,15 @@ static int
 zero_fill(struct disk *disk, int file, uint64_t bytes)
 {
 	size_t piece = bytes < ZERO_BYTES ? (size_t)bytes : ZERO_BYTES;
-	uint8_t *zeroes = calloc(1, piece);
+	uint8_t *zeroes = aligned_alloc(JOURNAL_BLOCK_BYTES, piece);
 	int failed = zeroes ? 0 : -1;
+
+	if (zeroes)
+		memset(zeroes, 0, piece);
 
 	for (uint64_t at = 0; at < bytes && !failed; at += piece) {
 		size_t n = bytes - at < piece ? (size_t)(bytes - at) : piece;
-		failed = disk->calls->write_at(disk, file, zeroes, n, at) || disk->calls->sync(disk, file) ? -1 : 0;
+		failed = disk->calls->write_past(disk, file, zeroes, n, at) || disk->calls->sync(disk, file) ? -1 : 0;
 		disk->calls->forget(disk, file, at, n);
 	}
 	free(zeroes);

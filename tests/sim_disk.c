@@ -257,7 +257,7 @@ sim_forget(struct disk *disk, int file, uint64_t offset, uint64_t n)
 {
 }
 
-static const struct disk_calls sim_calls = { sim_open, sim_close, sim_read_at, sim_write_at, sim_sync, sim_size, sim_ahead, sim_forget,
+static const struct disk_calls sim_calls = { sim_open, sim_close, sim_read_at, sim_write_at, sim_write_at, sim_sync, sim_size, sim_ahead, sim_forget,
 	sim_allocate, sim_rename, sim_remove, sim_sync_folder, sim_list, sim_lock, sim_free, sim_end };
 
 struct disk *

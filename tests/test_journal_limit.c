@@ -168,7 +168,7 @@ wide_end(struct disk *disk)
 static struct disk *
 wide_disk_new(void)
 {
-	static const struct disk_calls calls = { wide_open, wide_close, wide_read_at, wide_write_at, wide_sync, wide_size, wide_ahead, wide_forget,
+	static const struct disk_calls calls = { wide_open, wide_close, wide_read_at, wide_write_at, wide_write_at, wide_sync, wide_size, wide_ahead, wide_forget,
 		wide_allocate, wide_rename, wide_remove, wide_sync_folder, wide_list, wide_lock, wide_free, wide_end };
 	struct wide_disk *w = calloc(1, sizeof *w);
 	ensure(w);

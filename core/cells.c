@@ -1,17 +1,7 @@
 #include "core/cells.h"
 
-/* Terms are read with acquire (free on x86): the ordering argument in the header needs it. */
+/* As cell_terms_copy() reads them. */
 #define get(field) atomic_load_explicit(&(field), memory_order_acquire)
-#define seq_now(cell) atomic_load_explicit(&(cell)->seq, memory_order_relaxed)
-
-/* Cells are walked by number elsewhere; a pause keeps a spinning reader polite to its sibling core. */
-static inline void
-pause_cpu(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#endif
-}
 
 void
 cells_init(struct cells *cells, struct carve *c, uint32_t max, uint32_t locations_max)
@@ -73,18 +63,6 @@ cells_index(struct cells *cells)
 	}
 }
 
-static void
-terms_copy(const struct cell *cell, struct cell_terms *t)
-{
-	uint64_t policy = get(cell->policy);
-	t->on_hand = get(cell->on_hand);
-	t->unsellable = get(cell->unsellable);
-	t->reserved = get(cell->reserved);
-	t->committed = get(cell->committed);
-	t->safety_stock = (int64_t)(policy & UINT32_MAX);
-	t->oversell_limit = (int64_t)(policy >> 32);
-}
-
 /* All but the count's key and the flags, which belong to the engine's thread. */
 static inline void
 image_copy(const struct cell *cell, struct cell_image *image)
@@ -104,26 +82,8 @@ image_copy(const struct cell *cell, struct cell_image *image)
 	image->location = cell->location;
 }
 
-/* One try of the sequence-lock protocol around `copy`; the reader's half of the argument in the header. */
-#define READ_STEADY(cell, seq_out, copy) \
-	do { \
-		uint64_t before = atomic_load_explicit(&(cell)->seq, memory_order_acquire); \
-		copy; \
-		if (!(before & 1) && seq_now(cell) == before) { \
-			seq_out = before / 2; \
-			return; \
-		} \
-		pause_cpu(); \
-	} while (1)
-
-void
-cell_read(const struct cell *cell, struct cell_terms *t)
-{
-	READ_STEADY(cell, t->seq, terms_copy(cell, t));
-}
-
 void
 cell_read_all(const struct cell *cell, struct cell_image *image, uint64_t *seq)
 {
-	READ_STEADY(cell, *seq, image_copy(cell, image));
+	CELL_READ_STEADY(cell, *seq, image_copy(cell, image));
 }

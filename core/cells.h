@@ -148,8 +148,55 @@ cell_store(struct cell *cell, const struct cell_image *image, uint64_t seq)
 #undef SET
 }
 
-/* Readers: the hot terms; the cold instants too when image is not NULL. Any thread; retries while the cell is written. */
-void cell_read(const struct cell *, struct cell_terms *);
+/* A pause keeps a spinning reader polite to its sibling core. */
+static inline void
+cell_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/* One try of the sequence-lock protocol around `copy`, and again while the cell is written; the reader's half of the argument above. */
+#define CELL_READ_STEADY(cell, seq_out, copy) \
+	do { \
+		uint64_t before = atomic_load_explicit(&(cell)->seq, memory_order_acquire); \
+		copy; \
+		if (!(before & 1) && atomic_load_explicit(&(cell)->seq, memory_order_relaxed) == before) { \
+			seq_out = before / 2; \
+			return; \
+		} \
+		cell_pause(); \
+	} while (1)
+
+/* Terms are read with acquire (free on x86): the ordering argument needs it. */
+static inline void
+cell_terms_copy(const struct cell *cell, struct cell_terms *t)
+{
+#define GET(field) atomic_load_explicit(&cell->field, memory_order_acquire)
+	uint64_t policy = GET(policy);
+	t->on_hand = GET(on_hand);
+	t->unsellable = GET(unsellable);
+	t->reserved = GET(reserved);
+	t->committed = GET(committed);
+	t->safety_stock = (int64_t)(policy & UINT32_MAX);
+	t->oversell_limit = (int64_t)(policy >> 32);
+#undef GET
+}
+
+/* Readers: the hot terms; all that a view shows. Any thread. */
+static inline void
+cell_read(const struct cell *cell, struct cell_terms *t)
+{
+	CELL_READ_STEADY(cell, t->seq, cell_terms_copy(cell, t));
+}
+
+static inline int64_t
+cell_terms_ats(const struct cell_terms *t)
+{
+	return ats_of(t->on_hand, t->unsellable, t->reserved, t->committed, t->safety_stock, t->oversell_limit);
+}
+
 void cell_read_all(const struct cell *, struct cell_image *, uint64_t *seq);
 
 #endif

@@ -70,7 +70,7 @@ view_ats_named(const struct engine *e, const struct name *s, const struct name *
 	if (n != CELL_NONE) {
 		struct cell_terms t;
 		cell_read(&e->cells.at[n], &t);
-		*ats = ats_of(t.on_hand, t.unsellable, t.reserved, t.committed, t.safety_stock, t.oversell_limit);
+		*ats = cell_terms_ats(&t);
 		*seq = t.seq;
 	}
 	return VIEW_OK;

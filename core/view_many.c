@@ -31,12 +31,13 @@ walks_to_names(const struct engine *e, const struct asked_line *cells, uint32_t 
 	for (uint32_t i = 0; i < n; i++) {
 		struct walk *w = &walks[i];
 		w->hash = index_hash(&skus->index, cells[i].sku);
-		fetch_home(&skus->index, w->hash);
 		if (i > 0 && cells[i].location.at == cells[i - 1].location.at) /* a page of one shop */
 			w->location = walks[i - 1].location;
 		else
 			w->location = names_look(&e->names[NAMES_LOCATION], cells[i].location);
 	}
+	for (uint32_t i = 0; i < n; i++)
+		fetch_home(&skus->index, walks[i].hash);
 	for (uint32_t i = 0; i < n; i++)
 		if ((walks[i].found = index_guess(&skus->index, walks[i].hash)) != AHEAD_NOTHING) {
 			const struct name *name = names_at(skus, walks[i].found);
@@ -87,19 +88,34 @@ view_ahead(const struct engine *e, const struct asked_line *cells, uint32_t n)
 	walks_to_cells(e, cells, n, walks, true);
 }
 
+/* The walk ends at the cell that was asked for, at a location: nearly always. */
+static inline bool
+walk_arrived(const struct engine *e, const struct walk *w)
+{
+	const struct cell *cell = w->found != AHEAD_NOTHING ? &e->cells.at[w->found] : NULL;
+	return cell && cell->sku == w->sku->id && cell->location == w->location->id &&
+	    group_place(&e->groups, w->location->id) == PLACE_LOCATION;
+}
+
 void
 view_ats_many(const struct engine *e, const struct asked_line *cells, uint32_t n, int64_t *ats, uint64_t *newest)
 {
 	struct walk walks[VIEW_MANY];
+	uint64_t seq, latest = *newest;
 	ensure(n <= VIEW_MANY);
 	walks_to_names(e, cells, n, walks);
 	walks_to_cells(e, cells, n, walks, false);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct walk *w = &walks[i];
-		uint64_t seq;
-		if (view_ats_named(e, w->sku, w->location, w->found, &ats[i], &seq) != VIEW_OK)
+		if (walk_arrived(e, w)) {
+			struct cell_terms t;
+			cell_read(&e->cells.at[w->found], &t);
+			ats[i] = cell_terms_ats(&t);
+			seq = t.seq;
+		} else if (view_ats_named(e, w->sku, w->location, w->found, &ats[i], &seq) != VIEW_OK) {
 			ats[i] = VIEW_ATS_UNKNOWN;
-		else if (seq > *newest)
-			*newest = seq;
+		}
+		latest = seq > latest ? seq : latest;
 	}
+	*newest = latest;
 }

@@ -165,6 +165,25 @@ leaves_pass(const uint8_t *at, const uint8_t *end, uint64_t *left)
 	return at;
 }
 
+/* The same of pairs of short texts, the cells of a long read: two bytes are looked at for each, and what they are is not looked up. */
+#define PAIR_BYTES_MAX 65
+static inline const uint8_t *
+pairs_pass(const uint8_t *at, const uint8_t *end, uint64_t *left)
+{
+	uint64_t n = *left;
+	for (; n > 0 && end - at >= PAIR_BYTES_MAX && at[0] == 0x92; n--) {
+		uint32_t first = at[1] ^ 0xa0u;
+		if (first > 31)
+			break;
+		uint32_t second = at[2 + first] ^ 0xa0u;
+		if (second > 31)
+			break;
+		at += 3 + first + second;
+	}
+	*left = n;
+	return at;
+}
+
 /* The same within an object, level by level. Leaves everything else, and what is cut, to scan_object(). */
 static void
 scan_plain(struct scanner *s, const uint8_t *bytes, size_t bound)
@@ -174,6 +193,8 @@ scan_plain(struct scanner *s, const uint8_t *bytes, size_t bound)
 	uint64_t left = s->left[depth - 1];
 	for (;;) {
 		at = leaves_pass(at, end, &left);
+		if (depth < SCAN_DEPTH_MAX)
+			at = pairs_pass(at, end, &left);
 		if (left == 0) {
 			if (depth == 1)
 				break;

@@ -46,7 +46,7 @@ done <<'END'
 	sale           10000  1830
 	ats            10000   465
 	index          10000   193
-	ats_many       10000   500
+	ats_many       10000   460
 	scan           10000   310
 	decode         10000   680
 	encode         10000   570

@@ -92,7 +92,7 @@ whole_and_in_pieces_are_the_same(void)
 {
 	static const uint8_t kinds[] = { 0x91, 0x92, 0x93, 0x81, 0x82, 0x91, 0x91, 0x88, 0x9f, 0x90, 0x80, 0xa1, 0xa3, 0xc0, 0xcc, 0xce, 0xd9, 0xdc, 0, 0, 0xc1, 1, 0xff };
 	uint64_t seed = check_seed(11);
-	uint8_t bytes[96];
+	uint8_t bytes[192];
 	unsigned whole = 0, deep = 0;
 	for (int round = 0; round < 100000; round++) {
 		struct scanner once, pieces;
@@ -103,15 +103,48 @@ whole_and_in_pieces_are_the_same(void)
 		}
 		scanner_init(&once);
 		scanner_init(&pieces);
-		enum scan got_once = scanner_scan(&once, bytes, sizeof bytes, 64, &end_once), got = SCAN_MORE;
+		enum scan got_once = scanner_scan(&once, bytes, sizeof bytes, 160, &end_once), got = SCAN_MORE;
 		while (got == SCAN_MORE && n++ < sizeof bytes)
-			got = scanner_scan(&pieces, bytes, n, 64, &end_pieces);
+			got = scanner_scan(&pieces, bytes, n, 160, &end_pieces);
 		check_equal(got_once, got);
 		check_equal(end_once, end_pieces);
 		whole += got == SCAN_WHOLE;
 		deep += got == SCAN_TOO_DEEP;
 	}
 	check(whole > 1000 && deep > 1000);
+}
+
+/* The cells of a long read, now and then one that is no pair of short texts: at any depth, in any two pieces, the end is the same. */
+static void
+a_list_of_pairs_ends_behind_the_last(void)
+{
+	static const char *const odd[] = { "\x92\x01\xa1" "a", "\x92\xa1" "a\xcd\x01\x02", "\x93\xa1" "a\xa1" "b\xc0", "\x92\x91\xa1" "a\xa1" "b", "\xa1" "a" };
+	uint8_t bytes[8192];
+	for (unsigned depth = 1; depth <= SCAN_DEPTH_MAX; depth++) {
+		size_t n = depth - 1, end = 0;
+		memset(bytes, 0x91, n);
+		memcpy(bytes + n, "\xdc\x00\x64", 3), n += 3;
+		for (unsigned i = 0; i < 100; i++) {
+			unsigned sku_n = i * 7 % 32, place_n = i * 5 % 32;
+			if (i % 17 == 5 && depth < SCAN_DEPTH_MAX - 1) {
+				memcpy(bytes + n, odd[i % 5], strlen(odd[i % 5])), n += strlen(odd[i % 5]);
+				continue;
+			}
+			bytes[n++] = 0x92;
+			bytes[n++] = (uint8_t)(0xa0 | sku_n), memset(bytes + n, 0xc1, sku_n), n += sku_n;
+			bytes[n++] = (uint8_t)(0xa0 | place_n), memset(bytes + n, 0xc1, place_n), n += place_n;
+		}
+		memset(bytes + n, 0x92, 100); /* the next one's */
+		for (size_t first = 1; first <= n; first += depth == 1 ? 1 : 97) {
+			struct scanner s;
+			scanner_init(&s);
+			enum scan got = scanner_scan(&s, bytes, first, sizeof bytes, &end);
+			if (got == SCAN_MORE)
+				got = scanner_scan(&s, bytes, n + 100, sizeof bytes, &end);
+			check_equal(got, depth == SCAN_DEPTH_MAX ? SCAN_TOO_DEEP : SCAN_WHOLE);
+			check_equal(end, depth == SCAN_DEPTH_MAX ? 0 : n);
+		}
+	}
 }
 
 /* A long payload is passed over without being there at once, and is not looked at again. */
@@ -163,6 +196,7 @@ main(int argc, char **argv)
 		CHECK(each_form_ends_where_the_format_says),
 		CHECK(any_cut_gives_the_same_verdict),
 		CHECK(whole_and_in_pieces_are_the_same),
+		CHECK(a_list_of_pairs_ends_behind_the_last),
 		CHECK(a_long_payload_may_come_in_pieces),
 		CHECK(random_bytes_never_pass_the_limit),
 	};

@@ -26,6 +26,8 @@ void report_print(FILE *, const json_t *report);
 double report_summary(const json_t *report, const char *name);
 
 /* ---- for its files ---- */
+/* 12,345 in one of a few buffers of its own: several fit into one printf. */
+const char *report_number(double);
 static inline void
 report_put(json_t *o, const char *name, json_t *v)
 {

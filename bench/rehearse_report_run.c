@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define SKUS_SHOWN 20
+#define SKUS_SHOWN 20 /* half of them, at most, where most was refused; then the hottest */
 #define POINTS_MAX 200
 #define LATE_MS 5. /* a p99 of lateness above this ... */
 #define OTHERS_CPU .2 /* others that use more processors than this are told of */
@@ -208,8 +208,8 @@ client_json(const struct play *p)
 static json_t *
 sum_json(const struct cell_sum *s)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stock_n", (json_int_t)s->stock, "sold_n", (json_int_t)(s->bought + s->till_sold),
-	    "committed_n", (json_int_t)s->bought, "held_n", (json_int_t)s->held, "released_n", (json_int_t)s->released, "expired_n",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stock_n", (json_int_t)s->stock, "sold_n", (json_int_t)(s->bought + s->till_sold),
+	    "returned_n", (json_int_t)s->returned, "committed_n", (json_int_t)s->bought, "held_n", (json_int_t)s->held, "released_n", (json_int_t)s->released, "expired_n",
 	    (json_int_t)s->expired, "refused_n", (json_int_t)s->refused_shoppers, "refused_units_n", (json_int_t)s->refused_units, "left_n",
 	    (json_int_t)(s->on_hand - s->held - s->committed));
 }
@@ -218,25 +218,56 @@ static void
 sum_add(struct cell_sum *to, const struct cell_sum *s)
 {
 	to->stock += s->stock, to->on_hand += s->on_hand, to->held += s->held, to->committed += s->committed, to->bought += s->bought;
-	to->till_sold += s->till_sold, to->released += s->released, to->expired += s->expired;
+	to->till_sold += s->till_sold, to->returned += s->returned, to->released += s->released, to->expired += s->expired;
 	to->refused_shoppers += s->refused_shoppers, to->refused_units += s->refused_units;
+}
+
+/* The cells where most units were refused, at most `most`, in order. */
+static uint32_t
+most_refused(const struct plan *p, const struct verdict *v, uint32_t *cells, uint32_t most)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i + 1 < p->cells_n; i++) {
+		int64_t units = v->sums[i].refused_units;
+		uint32_t at;
+		if (units == 0 || (n == most && units <= v->sums[cells[n - 1]].refused_units))
+			continue;
+		for (at = n < most ? n++ : n - 1; at > 0 && v->sums[cells[at - 1]].refused_units < units; at--)
+			cells[at] = cells[at - 1];
+		cells[at] = i;
+	}
+	return n;
+}
+
+static uint32_t
+cells_shown(const struct plan *p, const struct verdict *v, uint32_t cells[SKUS_SHOWN])
+{
+	uint32_t hottest[SKUS_SHOWN], hottest_n = plan_hottest(p, hottest, SKUS_SHOWN), n = most_refused(p, v, cells, SKUS_SHOWN / 2), refused_n = n;
+	for (uint32_t i = 0; i < hottest_n && n < SKUS_SHOWN; i++) {
+		bool there = false;
+		for (uint32_t r = 0; r < refused_n; r++)
+			there |= cells[r] == hottest[i];
+		if (!there)
+			cells[n++] = hottest[i];
+	}
+	return n;
 }
 
 static void
 put_skus(json_t *run, const struct plan *p, const struct verdict *v)
 {
-	uint32_t hottest[SKUS_SHOWN], n = plan_hottest(p, hottest, SKUS_SHOWN);
+	uint32_t shown[SKUS_SHOWN], n = cells_shown(p, v, shown);
 	struct cell_sum others = { 0 };
 	json_t *skus = json_array(), *rest;
 	for (uint32_t i = 0; i + 1 < p->cells_n; i++)
 		sum_add(&others, &v->sums[i]);
 	for (uint32_t i = 0; i < n; i++) {
-		const struct cell_sum *s = &v->sums[hottest[i]];
+		const struct cell_sum *s = &v->sums[shown[i]];
 		struct cell_sum less = { -s->stock, -s->on_hand, -s->held, -s->committed, -s->bought, -s->till_sold, -s->returned, -s->fulfilled,
 			-s->released, -s->expired, -s->refused_shoppers, -s->refused_units, 0, false };
 		json_t *one = sum_json(s);
-		report_put(one, "sku", json_string(p->skus[p->cells[hottest[i]].sku]));
-		report_put(one, "location", json_string(p->locations[p->cells[hottest[i]].location]));
+		report_put(one, "sku", json_string(p->skus[p->cells[shown[i]].sku]));
+		report_put(one, "location", json_string(p->locations[p->cells[shown[i]].location]));
 		report_put(one, "sold_out_at_s", s->sold_out_ns >= 0 ? report_real((double)s->sold_out_ns / 1e9) : json_null());
 		json_array_append_new(skus, one);
 		sum_add(&others, &less);
@@ -260,7 +291,17 @@ check_json(const char *name, uint64_t value, const char *format, ...)
 	return json_pack("{s:s, s:I, s:b, s:s}", "name", name, "value", (json_int_t)value, "good", value == 0, "text", text);
 }
 
-typedef unsigned long long ull;
+static void
+fairness_say(const struct fairness *f, char *to, size_t size)
+{
+	int n = snprintf(to, size, "%.2f %% of pairs of granted shoppers were granted against the order of their arrival; %s refused shoppers came before one who "
+	    "was granted", f->out_of_order_share * 100, report_number((double)f->passed_over));
+	if (f->unexplained > 0)
+		snprintf(to + n, size - (size_t)n, ", %s of them although no unit had come back in between (by %.1f ms at most)", report_number((double)f->unexplained),
+		    f->worst_ms);
+	else if (f->passed_over > 0)
+		snprintf(to + n, size - (size_t)n, ", each because units had come back in between");
+}
 
 static json_t *
 verdict_json(const struct verdict *v)
@@ -270,10 +311,10 @@ verdict_json(const struct verdict *v)
 	char lost[300], fair[300];
 	const char *not_compared = v->compared ? "" : " (the server's end was not compared)";
 	json_t *checks = json_array();
-	json_array_append_new(checks, check_json("oversold", v->oversold, "%llu grants, each checked at its position: were the units there?",
-	    (ull)v->grants));
-	json_array_append_new(checks, check_json("lost", v->lost, "%llu reservations, %llu cells, %llu events of %llu tills are at the server as answered%s",
-	    (ull)v->reservations, (ull)v->cells, (ull)v->events, (ull)v->tills, not_compared));
+	json_array_append_new(checks, check_json("oversold", v->oversold, "%s grants, the warm-up's too, each checked at its position: were the units there?",
+	    report_number((double)v->grants)));
+	json_array_append_new(checks, check_json("lost", v->lost, "%s reservations, %s cells, %s events of %s tills, the warm-up's too, are at the server as answered%s",
+	    report_number((double)v->reservations), report_number((double)v->cells), report_number((double)v->events), report_number((double)v->tills), not_compared));
 	json_array_append_new(checks, check_json("doubled", v->doubled, "nothing that was sent twice happened twice, no unit moved without a record%s",
 	    not_compared));
 	json_array_append_new(checks, check_json("unanswered", v->unanswered, "requests without an answer when the run ended"));
@@ -281,14 +322,13 @@ verdict_json(const struct verdict *v)
 	if (l->shoppers == 0)
 		snprintf(lost, sizeof lost, "nobody who was refused could have been served later");
 	else
-		snprintf(lost, sizeof lost, "%lld units came back to cells where somebody had been refused: enough for %llu of them (%lld units), had they waited; %lld of "
-	    "these units were left at the end", (long long)l->came_back, (ull)l->shoppers, (long long)l->units, (long long)l->unsold_units);
+		snprintf(lost, sizeof lost, "%s units came back to cells where somebody had been refused: enough for %s of these shoppers (%s units), had they waited; "
+		    "%s of these units were left at the end", report_number((double)l->came_back), report_number((double)l->shoppers), report_number((double)l->units),
+		    report_number((double)l->unsold_units));
 	if (f->granted == 0)
 		snprintf(fair, sizeof fair, "nothing ran out, so nobody was before another");
 	else
-		snprintf(fair, sizeof fair, "%.2f %% of pairs of granted shoppers were granted against the order of their arrival; %llu refused shoppers came before one who "
-	    "was granted, %llu of them although no unit had come back in between (by %.1f ms at most)", f->out_of_order_share * 100,
-	    (ull)f->passed_over, (ull)f->unexplained, f->worst_ms);
+		fairness_say(f, fair, sizeof fair);
 	return json_pack("{s:b, s:o, s:{s:I, s:I, s:I, s:I, s:s}, s:{s:I, s:f, s:I, s:I, s:o, s:s}, s:I}", "good", judge_good(v), "checks", checks,
 	    "lost_sales", "shoppers_n", (json_int_t)l->shoppers, "units_n", (json_int_t)l->units, "came_back_n", (json_int_t)l->came_back,
 	    "unsold_units_n", (json_int_t)l->unsold_units, "text", lost, "fairness", "granted_n", (json_int_t)f->granted, "out_of_order_share", f->out_of_order_share, "passed_over_n", (json_int_t)f->passed_over,

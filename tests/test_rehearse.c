@@ -110,6 +110,17 @@ same_lengths(const json_t *series)
 	return n > 0;
 }
 
+/* What was there, came and went makes what is left. */
+static bool
+balances(const json_t *cells)
+{
+	json_int_t at_end = 0;
+	static const struct { const char *name; int sign; } terms[] = { { "stock_n", 1 }, { "returned_n", 1 }, { "sold_n", -1 }, { "held_n", -1 }, { "left_n", -1 } };
+	for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
+		at_end += terms[i].sign * json_integer_value(json_object_get(cells, terms[i].name));
+	return at_end == 0;
+}
+
 static void
 report_is_whole(const json_t *report, bool tills)
 {
@@ -126,6 +137,9 @@ report_is_whole(const json_t *report, bool tills)
 	check(!tills || json_integer_value(json_object_get(json_object_get(latency, "till"), "n")) > 0);
 	check(json_number_value(json_object_get(json_object_get(json_object_get(report, "summary"), "arrivals_per_s"), "median")) > 0);
 	check(json_object_size(json_object_get(json_object_get(report, "scenario"), "values")) > 30);
+	check(balances(json_object_get(run, "others")));
+	for (size_t i = 0; i < json_array_size(json_object_get(run, "skus")); i++)
+		check(balances(json_array_get(json_object_get(run, "skus"), i)));
 }
 
 static void
@@ -170,6 +184,29 @@ flash_sale_in_small_is_good_and_runs_out(void)
 	check(json_integer_value(json_object_get(json_object_get(run, "counts"), "pressed_twice_n")) > 0);
 	check(json_is_number(json_object_get(sku, "sold_out_at_s")));
 	check_equal(json_integer_value(json_object_get(sku, "sold_n")) + json_integer_value(json_object_get(sku, "left_n")), 40);
+	json_decref(report);
+}
+
+/* Much is on offer and the wanted is there in plenty: who was refused wanted something else. */
+static void
+what_was_refused_most_is_shown_first(void)
+{
+	struct why why = { "" };
+	struct rehearsal r = { .command = "run", .scenario = &scenario, .quiet = true };
+	check_equal(scenario_read(&scenario, "black-friday", &why), 0);
+	check(set_all((const char *const[]){ "duration=400ms", "warm_up=100ms", "think=20ms", "shoppers=1000", "skus=100", "units=1", "tills=0", "till_events=0",
+	    "connections=4", "runs=1", NULL }));
+	json_t *report = rehearse(&r, &why);
+	check(report != NULL);
+	const json_t *run = json_array_get(json_object_get(report, "runs"), 0), *skus = json_object_get(run, "skus");
+	json_int_t before = INT64_MAX;
+	check(json_integer_value(json_object_get(json_object_get(run, "others"), "refused_units_n")) > 0);
+	check_equal(json_array_size(skus), 20);
+	for (size_t i = 0; i < 10; i++) {
+		json_int_t units = json_integer_value(json_object_get(json_array_get(skus, i), "refused_units_n"));
+		check(units > 0 && units <= before);
+		before = units;
+	}
 	json_decref(report);
 }
 
@@ -473,6 +510,7 @@ main(int argc, char **argv)
 		CHECK(every_value_reads_as_it_was_written),
 		CHECK(steady_day_in_small_is_good),
 		CHECK(flash_sale_in_small_is_good_and_runs_out),
+	CHECK(what_was_refused_most_is_shown_first),
 		CHECK(black_friday_in_small_is_good),
 		CHECK(cart_heavy_in_small_is_good),
 		CHECK(store_rush_in_small_is_good),

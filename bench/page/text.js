@@ -3,7 +3,7 @@
 'use strict';
 
 const report = JSON.parse(document.getElementById('report').textContent);
-const kinds = { hold: 'Holds', read: 'Reads', settle: 'Commits, releases, fulfilments', till: 'Till events' };
+const kinds = { hold: 'Holds', read: 'Reads', settle: 'Commits, releases, fulfilments', till: 'Till messages' };
 const reasons = { insufficient: 'no stock', overloaded: 'overloaded' };
 
 // ---- making elements, writing numbers ----
@@ -26,9 +26,10 @@ function digits(value) {
 		return '–';
 	return Math.abs(value) >= 100 ? whole(value) : String(Number(value.toPrecision(3)));
 }
-const ms = (value) => !known(value) ? '–' : Math.abs(value) >= 1000 ? digits(value / 1000) + ' s' : digits(value) + ' ms';
-const seconds = (value) => known(value) ? digits(value) + ' s' : '–';
-const percent = (share) => known(share) ? digits(share * 100) + ' %' : '–';
+// A unit stays on the line of its number.
+const ms = (value) => !known(value) ? '–' : Math.abs(value) >= 1000 ? digits(value / 1000) + '\u00a0s' : digits(value) + '\u00a0ms';
+const seconds = (value) => known(value) ? digits(value) + '\u00a0s' : '–';
+const percent = (share) => known(share) ? digits(share * 100) + '\u00a0%' : '–';
 function bytes(value) {
 	if (!known(value))
 		return '–';
@@ -36,7 +37,7 @@ function bytes(value) {
 	let unit = 0;
 	for (; value >= 1024 && unit < units.length - 1; unit++)
 		value /= 1024;
-	return digits(value) + ' ' + units[unit];
+	return digits(value) + '\u00a0' + units[unit];
 }
 const sum = (list, key) => list.reduce((all, one) => all + (one[key] || 0), 0);
 const greatest = (list) => (list || []).reduce((most, value) => known(value) && !(value <= most) ? value : most, null);
@@ -84,16 +85,16 @@ function answerText(run) {
 	const parts = [];
 	const at = soldOutAt(run);
 	if (stockOf(run) > 0)
-		parts.push(`${whole(soldOf(run))} of ${whole(stockOf(run))} sold` + (known(at) ? `, none left after ${seconds(at)}` : ''));
-	parts.push(`${whole(refusedOf(run))} refused`);
+		parts.push(`${whole(soldOf(run))} of ${whole(stockOf(run))} units sold` + (known(at) ? `, all of them taken after ${seconds(at)}` : ''));
+	parts.push(`${plural(refusedOf(run), 'shopper', 'shoppers')} refused`);
 	const kind = ['hold', 'read', 'till'].find((one) => (run.latency_ms || {})[one]);
 	const summed = (report.summary || {})[`${kind}_p99_ms`];
 	if (kind)
-		parts.push(`p99 ${ms(summed && known(summed.median) ? summed.median : run.latency_ms[kind].p99)}`);
+		parts.push(`p99 of ${kinds[kind].toLowerCase()} ${ms(summed && known(summed.median) ? summed.median : run.latency_ms[kind].p99)}`);
 	// Where most only look, how long that takes is the question.
 	const reads = (report.summary || {}).read_p99_ms;
 	if (kind === 'hold' && reads && (run.counts || {}).reads_n > run.latency_ms.hold.n)
-		parts.push(`reads’ p99 ${ms(reads.median)}`);
+		parts.push(`of reads ${ms(reads.median)}`);
 	return parts.join('; ');
 }
 
@@ -144,7 +145,7 @@ function tiles(run) {
 	summed('holds, p99', 'hold_p99_ms', ms);
 	summed('holds, p99.9', 'hold_p999_ms', ms);
 	summed('reads, p99', 'read_p99_ms', ms);
-	summed('till events, p99', 'till_p99_ms', ms);
+	summed('till messages, p99', 'till_p99_ms', ms);
 	summed('server’s processors', 'server_cpu', digits, report.machine.cpus_n ? ` of ${report.machine.cpus_n}` : '');
 	summed('server’s memory', 'server_rss_bytes', bytes);
 	return el('div', { class: 'tiles' }, made);
@@ -187,21 +188,24 @@ function verdictTable(verdict) {
 }
 
 function skuTable(run) {
-	const columns = [['stock_n', 'stock'], ['sold_n', 'sold'], ['committed_n', 'committed'], ['held_n', 'held'], ['released_n', 'released'],
-		['expired_n', 'expired'], ['left_n', 'left'], ['refused_n', 'refused'], ['refused_units_n', 'units refused']];
+	const columns = [['stock_n', 'stock'], ['sold_n', 'sold'], ['returned_n', 'returned'], ['committed_n', 'committed'], ['held_n', 'held'], ['released_n', 'released'],
+		['expired_n', 'expired'], ['left_n', 'left'], ['refused_n', 'refused'], ['refused_units_n', 'in units']]
+		.filter(([key]) => key !== 'returned_n' || [...(run.skus || []), run.others || {}].some((one) => one[key] > 0));
 	const row = (name, one) => [name, ...columns.map(([key]) => whole(one[key])), known(one.sold_out_at_s) ? seconds(one.sold_out_at_s) : '–'];
 	const rows = (run.skus || []).map((sku) => row(`${sku.sku} at ${sku.location}`, sku));
 	if (run.others && run.others.cells_n > 0)
 		rows.push(row(`${plural(run.others.cells_n, 'other', 'others')}`, run.others));
 	if (rows.length === 0)
 		return null;
-	return section('Stock', el('p', { class: 'soft' }, rows.length > 1 ? 'Units; the cells with the most demand.' : 'Units.'),
-		table(['SKU and location', ...columns.map(([, name]) => name), 'sold out after'], rows));
+	const below = (run.skus || []).some((sku) => sku.left_n < 0) ? ' Below 0 is what tills sold although the books did not have it: their sales are facts.' : '';
+	return section('Stock', el('p', { class: 'soft' }, 'Units, but for “refused”: shoppers.' +
+		(rows.length > 1 ? ' First the cells where most was refused, then those with the most demand.' : '') + below),
+		table(['SKU and location', ...columns.map(([, name]) => name), 'sold out'], rows));
 }
 
 const summaryNames = [['arrivals_per_s', 'shoppers a second', whole], ['answered_per_s', 'answers a second', whole], ['granted_per_s', 'holds granted a second', whole],
 	['hold_p50_ms', 'holds, p50', ms], ['hold_p99_ms', 'holds, p99', ms], ['hold_p999_ms', 'holds, p99.9', ms], ['read_p99_ms', 'reads, p99', ms],
-	['settle_p99_ms', 'commits, releases, fulfilments, p99', ms], ['till_p99_ms', 'till events, p99', ms], ['server_cpu', 'server’s processors', digits],
+	['settle_p99_ms', 'commits, releases, fulfilments, p99', ms], ['till_p99_ms', 'till messages, p99', ms], ['server_cpu', 'server’s processors', digits],
 	['server_rss_bytes', 'server’s memory', bytes]];
 
 // Several runs: median and spread of each figure, then the runs by themselves.

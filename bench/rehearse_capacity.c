@@ -209,10 +209,10 @@ answer(const struct search *s)
 	char text[600], gave[400] = "";
 	const char *what = s->failed_report ? capacity_gave_way(s->failed_report, s->p99_ms, gave, sizeof gave) : NULL;
 	if (s->kept > 0 && what)
-		snprintf(text, sizeof text, "%.0f a second keep a p99 of %g ms; at %.0f %s gave way: %s", s->base_per_s * s->kept, s->p99_ms,
-		    s->base_per_s * s->failed, what, gave);
+		snprintf(text, sizeof text, "%s a second keep a p99 of %g ms; at %s %s gave way: %s", report_number(s->base_per_s * s->kept), s->p99_ms,
+		    report_number(s->base_per_s * s->failed), what, gave);
 	else if (s->kept > 0)
-		snprintf(text, sizeof text, "%.0f a second keep a p99 of %g ms; more was not tried", s->base_per_s * s->kept, s->p99_ms);
+		snprintf(text, sizeof text, "%s a second keep a p99 of %g ms; more was not tried", report_number(s->base_per_s * s->kept), s->p99_ms);
 	else
 		snprintf(text, sizeof text, "no rate that was tried keeps a p99 of %g ms: %s", s->p99_ms, gave);
 	return json_pack("{s:f, s:f, s:s?, s:s, s:O}", "p99_limit_ms", s->p99_ms, "rate_per_s", round(s->base_per_s * s->kept), "gave_way", what, "text", text,

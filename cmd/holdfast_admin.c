@@ -33,7 +33,7 @@ const char cli_policy_more[] =
     "  policy group NAME --remove             remove it\n"
     "  policy get SKU LOCATION                what is set for a cell\n"
     "  policy get GROUP                       the locations of a group\n"
-    "0 takes a limit away. A group is visible when all its cells are priced, which the answer waits for.\n";
+    "0 takes a limit away. A group can be read when the ATS of all its cells is known, which the answer waits for.\n";
 
 /* The outer shape of a request: policy [{set or get: {what: ...}}]. */
 static void

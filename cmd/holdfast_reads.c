@@ -217,7 +217,7 @@ cli_show(struct cli *cli, int argc, char **argv)
 /* ---- position ---- */
 
 const struct cli_option cli_position_options[] = {
-	{ "skip-to", "N", "declare what is missing up to and including N lost for good (D29)" },
+	{ "skip-to", "N", "declare what is missing up to and including N lost for good" },
 	{ NULL, NULL, NULL },
 };
 

@@ -43,7 +43,21 @@ print_tables(const struct hf_value *tables)
 /* What stands in sentences above, and is left out of the list of counters. */
 static const char *const in_sentences[] = { "position", "durable", "image_position", "copy_position", "image_commits", "image_failures",
 	"journal_bytes", "journal_low", "journal_failed", "batches", "append_us_last", "append_us_max", "connections", "connections_opened",
-	"connections_refused", "gate_up", "gate_starts", "gate_feed_up", "gate_feed_starts", "bytes_in", "bytes_out", "frames", "refused" };
+	"connections_refused", "memory_held", "memory_max", "gate_up", "gate_starts", "gate_feed_up", "gate_feed_starts", "gate_port_events",
+	"gate_port_push", "gate_port_feed", "bytes_in", "bytes_out", "frames", "refused" };
+
+static void
+print_gate(const struct hf_value *h)
+{
+	static const struct { const char *port, *says; } doors[] = { { "gate_port_events", "takes events on port" }, { "gate_port_push", "pushed ones on" },
+		{ "gate_port_feed", "publishes on" } };
+	printf("gate         %s%s", figure(h, "gate_up") ? "up" : figure(h, "gate_starts") ? "down" : "none is started by this server",
+	    figure(h, "gate_feed_starts") == 0 ? "" : figure(h, "gate_feed_up") ? ", its feed up" : ", its feed down");
+	for (size_t i = 0; i < sizeof doors / sizeof *doors; i++)
+		if (figure(h, doors[i].port))
+			printf("%s %s %lld", i ? "," : ";", doors[i].says, (long long)figure(h, doors[i].port));
+	putchar('\n');
+}
 
 static void
 print_sentences(const struct hf_value *h)
@@ -54,13 +68,12 @@ print_sentences(const struct hf_value *h)
 	    (double)figure(h, "append_us_max") / 1e3);
 	printf("image        at position %s, %s behind\n", words_count(a, figure(h, "image_position")),
 	    words_count(b, figure(h, "durable") - figure(h, "image_position")));
-	printf("connections  %s now, %s since the start\n", words_count(a, figure(h, "connections")),
-	    words_count(b, figure(h, "connections_opened")));
+	printf("connections  %s now, %s since the start; ", words_count(a, figure(h, "connections")), words_count(b, figure(h, "connections_opened")));
+	printf("their buffers have %s, at most %s\n", words_bytes(a, figure(h, "memory_held")), words_bytes(b, figure(h, "memory_max")));
 	printf("requests     %s, %s of them refused; %s in, ", words_count(a, figure(h, "frames")), words_count(b, figure(h, "refused")),
 	    words_bytes(c, figure(h, "bytes_in")));
 	printf("%s out\n", words_bytes(a, figure(h, "bytes_out")));
-	printf("gate         %s%s\n", figure(h, "gate_up") ? "up" : figure(h, "gate_starts") ? "down" : "none is started by this server",
-	    figure(h, "gate_feed_starts") == 0 ? "" : figure(h, "gate_feed_up") ? ", its feed up" : ", its feed down");
+	print_gate(h);
 }
 
 static void

@@ -321,6 +321,10 @@ status_is_a_page_and_an_object(void)
 	check_cli(0, "status");
 	check_says(cli_out, "TABLE");
 	check_says(cli_out, "in quarantine: 'holdfast quarantine list'");
+	char ports[96];
+	snprintf(ports, sizeof ports, "takes events on port %u", cli_server.events);
+	check_says(cli_out, ports);
+	check(!strstr(cli_out, "gate_port") && !strstr(cli_out, "memory_max"));
 	check_cli(0, "status --json");
 	check(cli_json("tables.cells.0") > 0);
 }

@@ -84,13 +84,15 @@ ready(void *context, const struct server_ports *ports, struct why *why)
 }
 
 /*
- * The heap grows in large pieces and keeps what it has: each growth waits for a thread that is having pages made, and the engine's thread
- * would wait with all its clients.
+ * One heap that grows in large pieces and keeps what it has: each growth waits for a thread that is having pages made, and the engine's
+ * thread would wait with all its clients. (A heap of a thread's own grows by a system call a page, which the image asks for by the ten
+ * thousand.)
  */
 #define HEAP_STEP_BYTES (16 << 20)
 static void
 heap_set_up(void)
 {
+	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
 	mallopt(M_TRIM_THRESHOLD, 8 * HEAP_STEP_BYTES);
 	mallopt(M_MMAP_THRESHOLD, HEAP_STEP_BYTES); /* connections' buffers come from the heap, too */

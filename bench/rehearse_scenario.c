@@ -387,7 +387,7 @@ scenario_help(FILE *to)
 			fprintf(to, "\n[%s]\n", rows[i].section);
 		section = rows[i].section;
 		row_bounds(&rows[i], bounds, sizeof bounds);
-		fprintf(to, "  %-14s %s\n  %14s %s%s%s\n", rows[i].name, rows[i].help, "", bounds, *rows[i].otherwise ? "; else " : "",
+		fprintf(to, "  %-14s %s\n  %14s %s%s%s\n", rows[i].name, rows[i].help, "", bounds, *rows[i].otherwise ? "; default " : "",
 		    rows[i].otherwise);
 	}
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define EXIT_BAD 1
 #define EXIT_USAGE 2
@@ -81,6 +82,20 @@ tell(const struct bench_options *o, const json_t *report)
 	return failed ? failed : code;
 }
 
+/* A report that cannot be written is told before it is made. What is there is not opened: it may be a pipe. NULL: none is asked for. */
+static int
+can_write(const char *path)
+{
+	if (!path || access(path, W_OK) == 0)
+		return 0;
+	FILE *f = errno == ENOENT ? fopen(path, "w") : NULL;
+	if (!f)
+		return file_failed(path);
+	fclose(f);
+	remove(path);
+	return 0;
+}
+
 /* The scenario that is meant, with what the command line changes. */
 static int
 scenario_of(const struct bench_options *o, struct scenario *s, struct why *why)
@@ -105,6 +120,8 @@ play(const struct bench_options *o)
 	struct rehearsal r = { .command = bench_commands[o->command].name, .scenario = &s, .server = o->server, .events = o->events, .quiet = o->quiet };
 	if (scenario_of(o, &s, &why) < 0)
 		return say(EXIT_USAGE, why.text);
+	if (can_write(o->json) != 0 || can_write(o->page) != 0)
+		return EXIT_FILE;
 	if (o->command == BENCH_REPLAY) {
 		if (replay_open(o->subject, o->speed, o->stock, &s, &why) < 0)
 			return say(EXIT_FILE, why.text);

@@ -171,6 +171,24 @@ ready(void *context, const char *lines)
 	return ports_say(&p->options, lines);
 }
 
+/* Told once, and of which option, before there are processes that would each tell of it. */
+static bool
+addresses_fine(const struct program *p)
+{
+	struct gate_address address;
+	struct why why;
+	if (gate_address_read(p->options.server, &address, &why) < 0) {
+		fprintf(stderr, "holdfast-gate: --server: %s\n", why.text);
+		return false;
+	}
+	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
+		if (strcmp(p->doors[door], "off") != 0 && gate_address_read(p->doors[door], &address, &why) < 0) {
+			fprintf(stderr, "holdfast-gate: --%s: %s\n", gate_door_name(door), why.text);
+			return false;
+		}
+	return true;
+}
+
 /* A worker for each part that has an open door. */
 static int
 guarded(struct program *p)
@@ -210,6 +228,8 @@ main(int argc, char **argv)
 	const char *const doors[DOOR_COUNT] = { p.options.events, p.options.push, p.options.feed };
 	for (enum gate_door door = 0; door < DOOR_COUNT; door++)
 		snprintf(p.doors[door], sizeof p.doors[door], "%s", doors[door]);
+	if (!addresses_fine(&p))
+		return 1;
 	/* A parent that is gone already is noticed by the descriptor for the port: nobody reads it. */
 	if (p.options.die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -140,38 +140,51 @@ config_flag(unsigned i, struct config_flag *flag)
 	return i < SPECIALS + ROWS;
 }
 
+static const struct {
+	enum kind kind;
+	const char *unit;
+	int64_t factor;
+} units[] = {
+	{ KIND_BYTES, "K", INT64_C(1) << 10 }, { KIND_BYTES, "M", INT64_C(1) << 20 }, { KIND_BYTES, "G", INT64_C(1) << 30 },
+	{ KIND_BYTES, "T", INT64_C(1) << 40 }, { KIND_MS, "ms", 1 }, { KIND_MS, "s", 1000 }, { KIND_MS, "m", 60000 },
+	{ KIND_MS, "h", 3600000 }, { KIND_MS, "d", DAY_MS },
+};
+#define UNITS (sizeof units / sizeof *units)
+
 /* The factor of a unit; 0: no such unit. */
 static int64_t
 unit_factor(enum kind kind, const char *unit)
 {
-	static const struct {
-		enum kind kind;
-		const char *unit;
-		int64_t factor;
-	} units[] = {
-		{ KIND_BYTES, "K", INT64_C(1) << 10 }, { KIND_BYTES, "M", INT64_C(1) << 20 }, { KIND_BYTES, "G", INT64_C(1) << 30 },
-		{ KIND_BYTES, "T", INT64_C(1) << 40 }, { KIND_MS, "ms", 1 }, { KIND_MS, "s", 1000 }, { KIND_MS, "m", 60000 },
-		{ KIND_MS, "h", 3600000 }, { KIND_MS, "d", DAY_MS },
-	};
 	if (!*unit)
 		return 1;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+	for (size_t i = 0; i < UNITS; i++)
 		if (units[i].kind == kind && strcmp(units[i].unit, unit) == 0)
 			return units[i].factor;
 	return 0;
 }
 
+/* As one would type it: in the greatest unit that leaves it whole. */
+static const char *
+bound_text(char to[24], enum kind kind, int64_t v)
+{
+	snprintf(to, 24, "%lld", (long long)v);
+	for (size_t i = 0; i < UNITS && v; i++)
+		if (units[i].kind == kind && v % units[i].factor == 0)
+			snprintf(to, 24, "%lld%s", (long long)(v / units[i].factor), units[i].unit);
+	return to;
+}
+
 static int
 number_set(struct config *c, const struct option_row *row, const char *value, struct why *why)
 {
-	char *unit;
+	char *unit, low[24], high[24];
 	errno = 0;
 	long long n = strtoll(value, &unit, 10);
 	int64_t factor = unit_factor(row->kind, unit), v;
 	if (unit == value || errno || !factor || __builtin_mul_overflow((int64_t)n, factor, &v) || v < row->low || v > row->high) {
-		snprintf(why->text, sizeof why->text, "%s: '%s' is no %s from %lld to %lld", row->name, value,
+		snprintf(why->text, sizeof why->text, "%s: '%s' is no %s from %s to %s", row->name, value,
 		    row->kind == KIND_BYTES ? "size (as in 64M)" : row->kind == KIND_MS ? "time (as in 15m)" : "number",
-		    (long long)row->low, (long long)row->high);
+		    bound_text(low, row->kind, row->low), bound_text(high, row->kind, row->high));
 		return -1;
 	}
 	uint8_t *at = (uint8_t *)c + row->offset;

@@ -108,7 +108,7 @@ what_is_wrong_is_named(void)
 		{ "--loops", "0", "loops: '0' is no number from 1 to 16" },
 		{ "--loops", "two", "loops: 'two'" },
 		{ "--cells-max", "3000000000", "cells-max" },
-		{ "--segment-bytes", "1M", "segment-bytes: '1M' is no size" },
+		{ "--segment-bytes", "1M", "segment-bytes: '1M' is no size (as in 64M) from 16M to 1T" },
 		{ "--segment-bytes", "64X", "segment-bytes" },
 		{ "--history-bytes", "99999999T", "history-bytes" },
 		{ "--ttl-max-ms", "1s", "ttl-default-ms is greater" },

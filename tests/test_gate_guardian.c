@@ -263,7 +263,7 @@ a_first_start_that_fails_is_the_end_and_a_port_file_is_written_once(void)
 	struct gate_process gate;
 	char said[1024];
 	check(!guarded_start(&gate, 1, "--push=127.0.0.1:1x"));
-	check(rig_says(&gate, "the port is a number", said, sizeof said));
+	check(rig_says(&gate, "--push: '127.0.0.1:1x' is no address to use here: the port is a number", said, sizeof said));
 	check_equal(rig_wait(&gate), 1);
 	check(!guarded_start(&gate, 1, "--port-file=/nowhere/there"));
 	check(rig_says(&gate, "/nowhere/there", said, sizeof said));

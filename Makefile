@@ -246,7 +246,7 @@ prove-drain: all ## a store's BACKLOG=1000000 events delivered beside LIVE=5000 
 prove-full-disk: all ## a server and a spooling gate on a disk that fills up under load and gets room again: the documented answers, nothing lost
 	@$(B)/holdfast-full_disk
 SECONDS_EACH ?= 4
-prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 3 rounds
+prove-hostile: test-programs ## bad neighbours at every door: a good client's p99 beside each, SECONDS_EACH=4 quiet and loud in turn, 5 rounds (rows of 1 s: 25 minutes)
 	@HOLDFAST_HOSTILE_SECONDS=$(SECONDS_EACH) $(B)/tests/test_hostile
 prove: prove-kill prove-push prove-store prove-follower prove-real prove-hostile prove-full-disk ## all of these but the timed ones (overload, drain)
 

@@ -137,6 +137,16 @@ publish(struct engine *e)
 }
 
 void
+engine_stamp(struct engine *e, int64_t now_ms)
+{
+	ensure(!e->step_open);
+	if (now_ms > e->now)
+		e->now = now_ms;
+	timers_advance(&e->timers, e->now);
+	publish(e);
+}
+
+void
 engine_begin(struct engine *e, int64_t now_ms, struct step_buffer *out)
 {
 	ensure(out->size >= 2 * STEP_ROOM && !e->step_open);
@@ -144,10 +154,7 @@ engine_begin(struct engine *e, int64_t now_ms, struct step_buffer *out)
 	out->steps = 0;
 	out->first_seq = e->seq + 1;
 	e->out = out;
-	if (now_ms > e->now)
-		e->now = now_ms;
-	timers_advance(&e->timers, e->now);
-	publish(e);
+	engine_stamp(e, now_ms);
 }
 
 int64_t

@@ -93,6 +93,8 @@ const char *engine_set_options(struct engine *, const struct engine_options *);
 
 /* ---- running ---- */
 void engine_begin(struct engine *, int64_t now_ms, struct step_buffer *out);
+/* The same batch goes on at a later instant; replay needs no stamp between its steps, since entries carry every instant that matters. */
+void engine_stamp(struct engine *, int64_t now_ms);
 int64_t engine_now(const struct engine *); /* the stamp in force, never less than an earlier one */
 int64_t engine_next_deadline(const struct engine *); /* INT64_MAX: none. A lower bound: expire() may find nothing yet */
 /* Expires at most `most` due holds; true: more are due. Needs EXPIRE_ROOM / EXPIRE_SLICE bytes each. */

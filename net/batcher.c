@@ -24,7 +24,7 @@
 
 struct batch {
 	struct step_buffer steps;
-	int64_t stamp_ms;
+	int64_t opened_ms, stamp_ms; /* the latter: in force */
 };
 
 struct batcher {
@@ -277,12 +277,12 @@ batcher_ahead_ns(struct batcher *b)
 	return (int64_t)(bytes / 1024) * atomic_load_explicit(&b->pace_ns, memory_order_relaxed);
 }
 
-/* May another one be opened, as far as the disk goes? */
+/* May another one be opened, as far as the disk goes, behind `sealing` more of so many bytes? */
 static bool
-batch_free(struct batcher *b)
+batch_free(struct batcher *b, unsigned sealing, size_t bytes)
 {
 	batches_reclaim(b);
-	return b->idle_n > 0 && (b->sealed - b->reclaimed < WAITING_FEW || b->waiting_bytes <= WAITING_BYTES_MAX);
+	return b->idle_n > 0 && (b->sealed + sealing - b->reclaimed < WAITING_FEW || b->waiting_bytes + bytes <= WAITING_BYTES_MAX);
 }
 
 static void
@@ -297,19 +297,15 @@ batch_seal(struct batcher *b)
 	b->open = NULL;
 }
 
-/* Opens and stamps a batch, or stamps an open one anew that holds nothing yet. False: none is free. */
+/* False: none is free. */
 static bool
-batch_stamp(struct batcher *b, int64_t now_ms)
+batch_open(struct batcher *b, int64_t now_ms)
 {
-	if (!b->open) {
-		if (!batch_free(b) || batcher_failed(b))
-			return false;
-		b->open = b->idle[--b->idle_n];
-	}
-	b->open->steps.used = 0;
-	b->open->steps.steps = 0;
+	if (!batch_free(b, 0, 0))
+		return false;
+	b->open = b->idle[--b->idle_n];
 	engine_begin(b->engine, now_ms, &b->open->steps);
-	b->open->stamp_ms = engine_now(b->engine);
+	b->open->opened_ms = b->open->stamp_ms = engine_now(b->engine);
 	return true;
 }
 
@@ -324,13 +320,13 @@ static bool
 expire_due(struct batcher *b, int64_t now_ms)
 {
 	while (engine_next_deadline(b->engine) <= now_ms) {
-		if (b->open->steps.steps > 0 && (b->open->stamp_ms < now_ms || !open_takes(b, EXPIRE_ROOM))) {
+		if (!open_takes(b, EXPIRE_ROOM)) {
 			batch_seal(b);
-			if (!batch_stamp(b, now_ms))
+			if (!batch_open(b, now_ms))
 				return false;
 		}
 		b->expire_rounds++;
-		if (!engine_expire(b->engine, EXPIRE_SLICE) && b->open->stamp_ms >= now_ms)
+		if (!engine_expire(b->engine, EXPIRE_SLICE))
 			break; /* the deadline was a lower bound */
 	}
 	return true;
@@ -339,24 +335,25 @@ expire_due(struct batcher *b, int64_t now_ms)
 void
 batcher_open(struct batcher *b, int64_t now_ms)
 {
-	bool opened = batch_stamp(b, now_ms);
+	bool opened = batch_open(b, now_ms);
 	ensure(opened);
 }
 
 bool
 batcher_begin(struct batcher *b, int64_t now_ms)
 {
-	if (!b->open || b->open->steps.steps == 0) {
-		if (!b->open || now_ms > b->open->stamp_ms) {
-			if (!batch_stamp(b, now_ms))
-				return false;
-		}
-	} else if (now_ms - b->open->stamp_ms > STAMP_AGE_MS_MAX) {
-		if (batch_free(b)) {
-			batch_seal(b);
-			if (!batch_stamp(b, now_ms))
-				return false;
-		}
+	struct batch *open = b->open;
+	if (batcher_failed(b))
+		return false;
+	if (open && open->steps.steps > 0 && now_ms - open->opened_ms > OPEN_MS_MAX && batch_free(b, 1, open->steps.used))
+		batch_seal(b);
+	if (!b->open && !batch_open(b, now_ms))
+		return false;
+	if (now_ms > b->open->stamp_ms) {
+		engine_stamp(b->engine, now_ms);
+		b->open->stamp_ms = now_ms;
+		if (b->open->steps.steps == 0)
+			b->open->opened_ms = now_ms;
 	}
 	return expire_due(b, now_ms);
 }

@@ -8,8 +8,10 @@
  * B1 One append at a time, in the order the batches were opened; meanwhile the engine fills the next ones (group commit). All that wait
  *    when an append ends go into the next one together, as one batch of the log with the last one's stamp: entries carry every instant that
  *    matters, so the log needs no stamp between them, and behind a slow sync each would pay one of its own.
- * B2 A batch is sealed when the journal thread is idle, when it is full, or when its stamp has grown too old for what is due.
- * B3 No command is handled in a batch while a hold is due that the batch's stamp leaves alive (D19): it gets a new batch, or waits.
+ * B2 A batch is sealed when the journal thread is idle, when it is full, or when it has been open for OPEN_MS_MAX and another is free: so
+ *    the journal's thread goes on without waiting for the engine's.
+ * B3 No command is handled while a hold is due (D19): the open batch is stamped anew each millisecond and what is due ends in it first. Only
+ *    when it is full and no other is free, everybody waits: a disk that stalls for a while stops neither time nor reads.
  * B4 After a failed append the durable position never moves again (L4), so nothing is acknowledged any more.
  * B5 When the journal comes to rest, its replies leave and their clients ask again within microseconds. Sealing what is open at that
  *    moment would split them into two groups that take turns, each paying a sync of its own. So a small open batch waits until as
@@ -24,11 +26,11 @@
 #include "core/engine.h"
 #include "persist/log.h"
 
-#define BATCHES          16 /* one open, the others appended or waiting: while holds end, time seals one each millisecond */
+#define BATCHES          16 /* one open, the others appended or waiting */
 #define WAITING_FEW      3 /* so many may wait however long they are; more only below WAITING_BYTES_MAX: what a slow disk has before it, */
 #define WAITING_BYTES_MAX (1 << 20) /* clients wait for, and the queue's age (admission.h) cannot see it */
 #define BATCH_BYTES_MIN  (EXPIRE_ROOM + 2 * STEP_ROOM) /* so that there is room for a command beside what falls due */
-#define STAMP_AGE_MS_MAX 5 /* an open batch with an older stamp is sealed even when the journal is busy */
+#define OPEN_MS_MAX      5
 #define STALL_MS         1000 /* an append that takes longer: new holds are `overloaded`, /readyz says no */
 #define PACE_BYTES_MIN   (128 << 10) /* appends from here on tell the disk's pace; shorter ones what a sync costs */
 #define HOPE_NS_MAX      1000000
@@ -51,7 +53,7 @@ int batcher_start(struct batcher *, struct why *);
 void batcher_free(struct batcher *);
 
 /*
- * Makes sure that an open batch is stamped and that no due hold is left. True: commands may be handled now (ask room() before
+ * Makes sure that a batch is open, stamped, and that no due hold is left. True: commands may be handled now (ask room() before
  * each). False: everything waits for the journal; try again when the bell rings.
  */
 bool batcher_begin(struct batcher *, int64_t now_ms);

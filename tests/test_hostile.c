@@ -5,7 +5,8 @@
  * HOLDFAST_HOSTILE_SECONDS=S (`make prove-hostile`) measures instead: each attack at each door, S seconds quiet and S seconds of
  * attack in turn, HOLDFAST_HOSTILE_ROUNDS times (5), with one loop and with two. It fails when an attack lifts the good client's p99 to
  * more than twice its own, or memory over its bound. The ratio is taken within a round; medians of the rounds count, each figure for itself: on
- * a shared machine one stall of the disk is a round's whole p99.
+ * a shared machine one stall of the disk is a round's whole p99. A row that is over the bound then is measured AGAIN times as long, and the
+ * median of all its rounds counts.
  */
 #include "tests/hostile.h"
 
@@ -28,7 +29,8 @@
 #define RATIO_MAX 2.0
 #define ROWS_MAX (32 * DOOR_COUNT)
 #define ROUNDS 5
-#define ROUNDS_MAX 31
+#define AGAIN 2
+#define ROUNDS_MAX 63
 #define WARM_MS 2000 /* a new folder's first files and pages are no neighbour's doing */
 
 static struct server server;
@@ -156,6 +158,7 @@ struct row {
 	const struct attack *attack;
 	enum door door;
 	struct figures checkout[ROUNDS_MAX], till[ROUNDS_MAX];
+	int rounds;
 	struct look look;
 	uint64_t opened, ended;
 	unsigned most;
@@ -172,7 +175,7 @@ figures_take(struct figures *f, const struct histogram *quiet, const struct hist
 }
 
 static void
-measure(struct row *r, int round, struct good *g, double seconds, unsigned before)
+measure(struct row *r, struct good *g, double seconds, unsigned before)
 {
 	static struct histogram quiet, loud, till_quiet, till_loud;
 	struct why why;
@@ -192,8 +195,8 @@ measure(struct row *r, int round, struct good *g, double seconds, unsigned befor
 		assault_stop(a);
 	look_now(&r->look);
 	good_measure(g, NULL, NULL);
-	figures_take(&r->checkout[round], &quiet, &loud);
-	figures_take(&r->till[round], &till_quiet, &till_loud);
+	figures_take(&r->checkout[r->rounds], &quiet, &loud);
+	figures_take(&r->till[r->rounds++], &till_quiet, &till_loud);
 	r->opened += opened;
 	r->ended += ended;
 	r->back &= descriptors_are_back(before + OWN_DESCRIPTORS);
@@ -226,12 +229,18 @@ medians(const struct figures rounds[], int n)
 }
 
 static bool
-row_show(const struct row *r, int rounds, uint64_t bound)
+row_keeps_the_ratio(const struct row *r)
 {
-	const struct figures checkout = medians(r->checkout, rounds), till = medians(r->till, rounds);
-	bool good = checkout.ratio <= RATIO_MAX && r->look.server_bytes_max <= bound && r->back;
-	printf("%-20s %-7s %6u %8llu %8llu | %8.2f %8.2f %6.2f | %8.2f %8.2f %6.2f | %6.0f %6.0f %5u %s\n", r->attack->name,
-	    door_names[r->door], r->most, (unsigned long long)r->opened, (unsigned long long)r->ended, checkout.quiet_ms, checkout.loud_ms,
+	return medians(r->checkout, r->rounds).ratio <= RATIO_MAX;
+}
+
+static bool
+row_show(const struct row *r, uint64_t bound)
+{
+	const struct figures checkout = medians(r->checkout, r->rounds), till = medians(r->till, r->rounds);
+	bool good = row_keeps_the_ratio(r) && r->look.server_bytes_max <= bound && r->back;
+	printf("%-20s %-7s %6d %6u %8llu %8llu | %8.2f %8.2f %6.2f | %8.2f %8.2f %6.2f | %6.0f %6.0f %5u %s\n", r->attack->name,
+	    door_names[r->door], r->rounds, r->most, (unsigned long long)r->opened, (unsigned long long)r->ended, checkout.quiet_ms, checkout.loud_ms,
 	    checkout.ratio, till.quiet_ms, till.loud_ms, till.ratio, (double)r->look.server_bytes_max / 1048576,
 	    (double)r->look.gate_bytes_max / 1048576, r->look.gates - r->look.gates_first, good ? "" : r->back ? "OVER" : "DESCRIPTORS");
 	return good;
@@ -265,17 +274,26 @@ prove(const char *loops)
 	uint64_t bound = memory_bound(&rows[0].look);
 	unsigned before = process_descriptors(server.pid); /* its gate and the good client are there */
 	int rounds = rounds_text ? atoi(rounds_text) : ROUNDS;
-	check(rounds > 0 && rounds <= ROUNDS_MAX);
+	check(rounds > 0 && rounds * (1 + AGAIN) <= ROUNDS_MAX);
 	pause_ms(WARM_MS);
-	for (int round = 0; round < rounds; round++)
+	for (int round = 0; round < rounds; round++) {
+		fprintf(stderr, "round %d of %d: %u rows\n", round + 1, rounds, n);
 		for (unsigned i = 0; i < n; i++)
-			measure(&rows[i], round, g, atof(text), before);
+			measure(&rows[i], g, atof(text), before);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (row_keeps_the_ratio(&rows[i]))
+			continue;
+		fprintf(stderr, "%s at %s: %d rounds more\n", rows[i].attack->name, door_names[rows[i].door], rounds * AGAIN);
+		while (rows[i].rounds < rounds * (1 + AGAIN))
+			measure(&rows[i], g, atof(text), before);
+	}
 	bool right = good_stop(g, &account);
 	printf("--loops %s. p99 in ms from the due instant; %u requests a second, a tenth of it events; memory in MiB, bound %.0f\n"
-	    "%-20s %-7s %6s %8s %8s | %8s %8s %6s | %8s %8s %6s | %6s %6s %5s\n", loops, PROOF_A_SECOND, (double)bound / 1048576, "attack", "door",
-	    "most", "opened", "ended", "alone", "attacked", "ratio", "till", "attacked", "ratio", "server", "gate", "died");
+	    "%-20s %-7s %6s %6s %8s %8s | %8s %8s %6s | %8s %8s %6s | %6s %6s %5s\n", loops, PROOF_A_SECOND, (double)bound / 1048576, "attack", "door",
+	    "rounds", "most", "opened", "ended", "alone", "attacked", "ratio", "till", "attacked", "ratio", "server", "gate", "died");
 	for (unsigned i = 0; i < n; i++)
-		over += !row_show(&rows[i], rounds, bound);
+		over += !row_show(&rows[i], bound);
 	printf("good client: %llu requests, %llu answers, %llu wrong; %llu events, %llu answered, %llu wrong%s%s\n",
 	    (unsigned long long)account.asked, (unsigned long long)account.answered, (unsigned long long)(account.wrong + account.broken),
 	    (unsigned long long)account.events, (unsigned long long)account.events_answered, (unsigned long long)account.events_wrong,

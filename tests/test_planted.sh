@@ -87,7 +87,7 @@ bugs() {
 	    s/^\tif \(shorts_n == 0 \|\|/\tfor (uint32_t i = 0; i < c->lines_n; i++)\n\t\tchange_of_pair(e, s->sku[i], s->location[i])->r.now.reserved += s->lines[i].granted;\n&/ }' \
 	    test_model ${model}usual ${model}hot
 	planted expiry_one_batch_late core/engine.c \
-	    's/^engine_begin\(struct engine/planted_unused(void)\n{\n}\nstatic int64_t planted_late;\nvoid\n&/
+	    's/^engine_stamp\(struct engine/planted_unused(void)\n{\n}\nstatic int64_t planted_late;\nvoid\n&/
 	    s/^\tif \(now_ms > e->now\)$/\tplanted_late = e->now;\n&/
 	    /^engine_expire\(/,/^}/ s/e->now/planted_late/g
 	    /^engine_next_deadline\(/,/^}/ s/return ([^;]*);/return \1 <= planted_late ? \1 : INT64_MAX;/' \

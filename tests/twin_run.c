@@ -69,14 +69,10 @@ finish_jobs(struct run *r)
 	return true;
 }
 
-/* Ends the open batch and starts one at `now`: what is due expires before anybody is answered (D19). */
+/* It is `now`, in the batch that begins or goes on: what is due expires before anybody is answered (D19). */
 static bool
-next_batch(struct run *r, int64_t now)
+time_passes(struct run *r, int64_t now)
 {
-	keep_batch(r);
-	r->out.used = r->out.steps = 0;
-	r->now = now > r->now ? now : r->now;
-	engine_begin(r->engine, now, &r->out);
 	twin_begin(r->twin, now);
 	if (engine_now(r->engine) != r->now)
 		return compare_differs(r, "the stamped time", engine_now(r->engine), r->now);
@@ -87,6 +83,28 @@ next_batch(struct run *r, int64_t now)
 	}
 	twin_expire(r->twin);
 	return true;
+}
+
+/* Ends the open batch and starts one at `now`. */
+static bool
+next_batch(struct run *r, int64_t now)
+{
+	keep_batch(r);
+	r->out.used = r->out.steps = 0;
+	r->now = now > r->now ? now : r->now;
+	engine_begin(r->engine, now, &r->out);
+	return time_passes(r, now);
+}
+
+/* A host may do either: the batch goes on at `now`, or another one begins. */
+static bool
+later(struct run *r, int64_t now)
+{
+	if (r->out.used > BUFFER_BYTES / 2 || (r->seed + r->out.first_seq + r->out.steps) % 3)
+		return next_batch(r, now);
+	r->now = now > r->now ? now : r->now;
+	engine_stamp(r->engine, now);
+	return time_passes(r, now);
 }
 
 struct run *
@@ -213,7 +231,7 @@ run_step(struct run *r, uint64_t step)
 	char text[512];
 	draw_begin(&r->draw, step);
 	if (r->out.size - r->out.used < STEP_ROOM + EXPIRE_ROOM || draw_random(&r->draw, r->profile->batch) == 0) {
-		if (!next_batch(r, draw_now(&r->draw, r->now)))
+		if (!later(r, draw_now(&r->draw, r->now)))
 			return false;
 		if (r->trace)
 			printf("        now %lld\n", (long long)(r->now - DRAW_EPOCH));

@@ -43,7 +43,7 @@ cmd_src := $(filter-out $(cmd_mains),$(wildcard cmd/*.c))
 test_mains := $(wildcard tests/test_*.c)
 tests_src := $(filter-out $(test_mains),$(wildcard tests/*.c))
 # A main in bench is a file whose name does not continue that of another one: retail_day.c is a main, retail_day_x.c a part.
-bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c bench/scale_*.c)
+bench_parts := $(wildcard bench/retail_day_*.c bench/load_*.c bench/micro_*.c bench/scale_*.c bench/overload_*.c)
 rehearse_src := $(wildcard bench/rehearse*.c)
 # It replays files as the demo does.
 rehearse_borrows := bench/retail_day_file.c bench/retail_day_make.c
@@ -91,6 +91,7 @@ $(B)/holdfast-bench: $(B)/cmd/holdfast-bench.o $(rehearse_archive) $(B)/libtests
 $(B)/holdfast-retail_day: $(call obj,$(wildcard bench/retail_day_*.c))
 $(B)/holdfast-load: $(call obj,$(wildcard bench/load_*.c))
 $(B)/holdfast-micro: $(call obj,$(wildcard bench/micro_*.c))
+$(B)/holdfast-overload: $(call obj,$(wildcard bench/overload_*.c))
 $(B)/holdfast-scale: $(call obj,$(wildcard bench/scale_*.c))
 # The report's page is built into the program, with the library that draws its plots. (own: flags of one object.)
 CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js

@@ -15,10 +15,9 @@
  * cache. One thread, one epoll; CARTS carts are encoded once, copied and their numbers patched. The exit code is the verdict.
  */
 #define _GNU_SOURCE
-#include "bench/histogram.h"
+#include "bench/overload.h"
 #include "net/clock.h"
 #include "net/codec_read.h"
-#include "net/codec_write.h"
 #include "net/scanner.h"
 #include "tests/spawn.h"
 
@@ -36,42 +35,19 @@
 
 #define CONNECTIONS   16 /* one more for what must pass */
 #define LINES         100
-#define CELLS         10000
 #define CART_TTL_MS   400
-#define UNITS         2000000000
 #define PASS_TICK_NS  10000000 /* one commit, one release, one event each */
-#define PASS_MAX      60000 /* calls */
 #define SLOTS         (1u << 22) /* requests under way, by their msgid */
 #define CARTS         1024 /* different ones */
 #define CHUNK         16 /* carts in one piece that is sent */
 #define TICK_NS       300000 /* so long it sleeps between two looks: a client that spins would take the server's processor */
 #define IN_BYTES      (1 << 20)
-#define WINDOW_MS     50
-#define NORMAL_MS     1000 /* O4 */
-#define WINDOWS       1200 /* of the longest phase */
 #define PASS_BIT      0x80000000u /* msgid of what must pass */
 
 struct link {
 	int fd;
 	uint8_t *in, *out; /* out: room for CHUNK carts */
 	size_t in_used, out_at, out_used;
-};
-
-struct window {
-	uint64_t refused;
-	struct histogram waited;
-};
-
-struct phase {
-	const char *name;
-	double times; /* of the capacity; 0: closed loop */
-	struct window *windows; /* WINDOWS of them; NULL: not looked at */
-	double seconds;
-	int64_t start_ns;
-	/* what came of it */
-	uint64_t due, sent, taken, refused, without_time, wrong, passed, passed_not;
-	double took;
-	struct histogram waited, pass_waited;
 };
 
 static struct bench {
@@ -95,13 +71,6 @@ die(const char *what)
 }
 
 /* ---- requests ---- */
-
-static void
-put_key(struct buffer *to, const char *key, int64_t value)
-{
-	put_text(to, key);
-	put_int(to, value);
-}
 
 static void
 cart_encode(struct buffer *to)
@@ -365,74 +334,6 @@ links_settle(void)
 /* ---- the set-up ---- */
 
 static void
-ask(struct link *k, const struct buffer *to)
-{
-	struct scanner scanner;
-	size_t end;
-	if (send(k->fd, to->at, to->used, MSG_NOSIGNAL) != (ssize_t)to->used)
-		die("the set-up found no room");
-	do {
-		ssize_t n = recv(k->fd, k->in + k->in_used, IN_BYTES - k->in_used, 0);
-		if (n <= 0)
-			die("the set-up was not answered");
-		k->in_used += (size_t)n;
-		scanner_init(&scanner);
-	} while (scanner_scan(&scanner, k->in, k->in_used, IN_BYTES, &end) == SCAN_MORE);
-	if (k->in_used < 6 || memchr(k->in, 0xc0, 8) == NULL)
-		die("the set-up was refused");
-	k->in_used = 0;
-}
-
-static void
-stock_put(struct link *k)
-{
-	struct buffer to = { 0 };
-	char sku[16];
-	for (int first = 0; first < CELLS; first += 1000) {
-		to.used = 0;
-		buffer_append(&to, "\x94\x00\x01\xa4post\x91", 9);
-		put_array(&to, 1000);
-		for (int i = first; i < first + 1000; i++) {
-			put_map(&to, 6);
-			put_text(&to, "source"), put_text(&to, "stock");
-			put_key(&to, "n", i + 1);
-			put_text(&to, "kind"), put_text(&to, "receipt");
-			snprintf(sku, sizeof sku, "S%05d", i);
-			put_text(&to, "sku"), put_text(&to, sku);
-			put_text(&to, "location"), put_text(&to, "L");
-			put_key(&to, "qty", UNITS);
-		}
-		ask(k, &to);
-	}
-	buffer_fini(&to);
-}
-
-/* What will be committed and released. */
-static void
-holds_put(struct link *k)
-{
-	struct buffer to = { 0 };
-	char id[24];
-	for (int first = 0; first < PASS_MAX; first += 1000) {
-		to.used = 0;
-		buffer_append(&to, "\x94\x00\x01\xacreserve_many\x91", 17);
-		put_array(&to, 1000);
-		for (int i = first; i < first + 1000; i++) {
-			snprintf(id, sizeof id, "p-%d", i);
-			put_array(&to, 3);
-			put_text(&to, id);
-			put_array(&to, 1);
-			put_array(&to, 3);
-			put_text(&to, "S00001"), put_text(&to, "L"), put_int(&to, 1);
-			put_map(&to, 1);
-			put_key(&to, "ttl_ms", 3600000);
-		}
-		ask(k, &to);
-	}
-	buffer_fini(&to);
-}
-
-static void
 link_open(struct link *k)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(b.server.rpc), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -464,63 +365,11 @@ set_up(void)
 	b.cart_bytes = b.carts.used / CARTS;
 	for (int i = 0; i <= CONNECTIONS; i++)
 		link_open(&b.links[i]);
-	stock_put(&b.links[CONNECTIONS]);
-	holds_put(&b.links[CONNECTIONS]);
+	const char *wrong = overload_fill(b.links[CONNECTIONS].fd);
+	if (wrong)
+		die(wrong);
 	for (int i = 0; i <= CONNECTIONS; i++)
 		fcntl(b.links[i].fd, F_SETFL, O_NONBLOCK);
-}
-
-/* ---- the verdict ---- */
-
-static void
-row_print(const struct phase *p)
-{
-	printf("  %-12s %9.0f %9.0f %8.3f %8.3f %9.0f %9llu %6llu %8.3f\n", p->name, (double)p->sent / p->took, (double)p->taken / p->took,
-	    histogram_ms(&p->waited, .5), histogram_ms(&p->waited, .99), (double)p->refused / p->took, (unsigned long long)p->passed,
-	    (unsigned long long)p->passed_not, histogram_ms(&p->pass_waited, .99));
-}
-
-/* O4: the p99 of what was due NORMAL_MS after the overload and later; a refused one is later than any bound. */
-static double
-normal_p99(const struct phase *after)
-{
-	static struct histogram rest;
-	for (int i = NORMAL_MS / WINDOW_MS; i < WINDOWS; i++) {
-		histogram_merge(&rest, &after->windows[i].waited);
-		for (uint64_t k = 0; k < after->windows[i].refused; k++)
-			histogram_add(&rest, INT64_MAX);
-	}
-	return histogram_ms(&rest, .99);
-}
-
-static bool
-verdict(const char *text, bool good)
-{
-	printf("  %-4s %s\n", good ? "ok" : "FAIL", text);
-	return good;
-}
-
-static int
-judge(const struct phase *half, const struct phase *ten, const struct phase *after, double capacity)
-{
-	double p99 = histogram_ms(&half->waited, .99), under = histogram_ms(&ten->waited, .99);
-	double normal = normal_p99(after);
-	char text[160];
-	bool good = true;
-	snprintf(text, sizeof text, "offered %.1f times the capacity", (double)ten->sent / ten->took / capacity);
-	good &= verdict(text, (double)ten->sent / ten->took >= 9 * capacity);
-	snprintf(text, sizeof text, "O1 p99 of what was taken: %.3f ms, %.2f times that of half the load", under, under / p99);
-	good &= verdict(text, under <= 2 * p99 && ten->taken > 0);
-	snprintf(text, sizeof text, "O2 refused with a time: %llu; without: %llu; answered otherwise: %llu", (unsigned long long)ten->refused,
-	    (unsigned long long)ten->without_time, (unsigned long long)(ten->wrong + half->wrong + after->wrong));
-	good &= verdict(text, ten->refused > 0 && ten->without_time + ten->wrong + half->wrong + after->wrong == 0);
-	snprintf(text, sizeof text, "O3 commits, releases, events that passed: %llu; that did not: %llu",
-	    (unsigned long long)(half->passed + ten->passed + after->passed),
-	    (unsigned long long)(half->passed_not + ten->passed_not + after->passed_not));
-	good &= verdict(text, ten->passed > 0 && half->passed_not + ten->passed_not + after->passed_not == 0);
-	snprintf(text, sizeof text, "O4 p99 from %d ms after it on: %.3f ms, %.2f times that of half the load before", NORMAL_MS, normal, normal / p99);
-	good &= verdict(text, normal <= 2 * p99);
-	return good ? 0 : 1;
 }
 
 int
@@ -550,13 +399,13 @@ main(int argc, char **argv)
 	printf("carts of %d lines (%zu bytes), %d connections, %.0f s a phase; latency in ms from when a request was due\n", LINES, b.cart_bytes,
 	    CONNECTIONS, seconds);
 	puts("               offered/s   taken/s      p50      p99 refused/s    passed    not      p99");
-	row_print(&closed);
-	row_print(&half);
-	row_print(&ten);
-	row_print(&after);
-	int code = judge(&half, &ten, &after, capacity);
-	code |= !verdict("every request was answered", b.under_way == 0);
+	overload_row_print(&closed);
+	overload_row_print(&half);
+	overload_row_print(&ten);
+	overload_row_print(&after);
+	bool good = overload_judge(&half, &ten, &after, capacity);
+	good &= overload_verdict("every request was answered", b.under_way == 0);
 	server_stop(&b.server);
 	server_remove(&b.server);
-	return code;
+	return good ? 0 : 1;
 }

@@ -88,15 +88,19 @@ service_durable(void *host)
 	return SEQ_MAX;
 }
 
-/* The pages of the reservations to come are there, as a server's helper thread sees to it: no row pays for clearing them. */
+/*
+ * The pages of the reservations to come are there, as a server's helper thread sees to it, and those of their index, which the first seconds
+ * of a server have touched: no row pays for clearing them.
+ */
 static void
 pages_ready(struct world *w, uint32_t n)
 {
-	struct view_range ranges[VIEW_RANGES];
-	view_pool_memory(w->engine, VIEW_SLOTS, 0, n, ranges);
-	for (int i = 0; i < VIEW_RANGES; i++) {
+	struct view_range ranges[VIEW_TABLES];
+	view_tables_memory(w->engine, 0, n, ranges);
+	for (int i = 0; i < VIEW_TABLES; i++) {
 		uintptr_t begin = (uintptr_t)ranges[i].at & ~(uintptr_t)4095;
-		madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);
+		if (ranges[i].bytes > 0)
+			madvise((void *)begin, (uintptr_t)ranges[i].at + ranges[i].bytes - begin, MADV_POPULATE_WRITE);
 	}
 }
 

@@ -69,7 +69,7 @@ put_member(uint8_t *p, const uint8_t *end, const char *key, const json_t *item, 
 	if ((size_t)(end - p) < n + WIRE_STR_HEAD_MAX)
 		return NULL;
 	if ((k == POST_AT || k == POST_AS_OF || k == POST_DUE) && json_is_string(item) && json_string_length(item) < 64)
-		return post_put(p, end, (enum post_key)k,
+		return post_key_put(p, end, (enum post_key)k,
 		    (struct bytes){ (const uint8_t *)json_string_value(item), (uint32_t)json_string_length(item) }, &unused);
 	if (k == POST_N && json_is_integer(item))
 		event->number = json_integer_value(item);
@@ -85,10 +85,10 @@ put_defaults(const struct post_defaults *d, uint8_t *p, const uint8_t *end, cons
 	int64_t unused;
 	char text[POST_NUMBER_TEXT];
 	for (int k = 0; k < POST_KEY_COUNT && p; k++) {
-		struct bytes value = k == POST_N && has_id ? d->value[k] : post_default(d, (enum post_key)k, text);
+		struct bytes value = k == POST_N && has_id ? d->value[k] : post_key_default(d, (enum post_key)k, text);
 		if (!value.n || json_object_get(j, post_key_name((enum post_key)k)))
 			continue;
-		p = post_put(p, end, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
+		p = post_key_put(p, end, (enum post_key)k, value, k == POST_N ? &event->number : &unused);
 		++*pairs;
 	}
 	return p;

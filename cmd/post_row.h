@@ -1,33 +1,16 @@
 /*
  * post_row.h: a row of a file becomes the msgpack map of one stock event. CSV rows by their columns, JSON lines by their keys;
  * what a row does not say comes from defaults and the numbering.
- *
- * P1: a value that does not fit its key (a quantity "x") is sent as the text it is. The server refuses such an event, and because
- *     it has an identity keeps it in the quarantine and counts its number as seen, so that one bad row leaves no gap.
  */
 #ifndef HOLDFAST_CMD_POST_ROW_H
 #define HOLDFAST_CMD_POST_ROW_H
 
+#include "cmd/post_key.h"
 #include "cmd/post_read.h"
-
-/* X(name, wire name, kind of value), in the order in which decoders like them. */
-#define POST_KEYS(X) \
-	X(SOURCE, "source", TEXT) X(N, "n", INTEGER) X(KIND, "kind", TEXT) X(SKU, "sku", TEXT) X(LOCATION, "location", TEXT) \
-	X(QTY, "qty", INTEGER) X(AT, "at", INSTANT) X(ID, "id", TEXT) X(UNIT, "unit", TEXT) X(REF, "ref", TEXT) X(REASON, "reason", TEXT) \
-	X(TO, "to", TEXT) X(TO_LOCATION, "to_location", TEXT) X(RETIRES, "retires", TEXT) X(AS_OF, "as_of", INSTANT) \
-	X(EXPECTED, "expected", INTEGER) X(DUE, "due", INSTANT) X(ABSENT, "absent", TEXT)
-
-enum post_key {
-#define X(name, text, kind) POST_##name,
-	POST_KEYS(X)
-#undef X
-	POST_KEY_COUNT
-};
 
 #define POST_COLUMNS_MAX 64
 #define POST_EVENT_ROOM (RECORD_BYTES_MAX + 1024) /* what needs more is too long, too */
 #define POST_TOO_LONG "the event is longer than 2,048 bytes"
-#define POST_NUMBER_TEXT 24 /* a number's digits */
 
 enum post_format { POST_UNDECIDED, POST_CSV, POST_JSON };
 
@@ -61,17 +44,6 @@ int post_rows_next(struct post_rows *, struct post_file *, struct post_event *, 
 uint64_t post_rows_count(const struct post_rows *);
 
 /* Shared with post_json.c: one event from one line of JSON. */
-struct post_defaults {
-	struct bytes value[POST_KEY_COUNT];
-	int64_t next_number; /* 0: rows are not numbered */
-};
 void post_json_event(const struct post_defaults *, struct bytes line, uint8_t *room, struct post_event *);
-/* The key with this name, or -1. */
-int post_key_find(const char *name, size_t n);
-const char *post_key_name(enum post_key);
-/* What a row without this key gets; empty: nothing. Borrowed, or in `text`. */
-struct bytes post_default(const struct post_defaults *, enum post_key, char text[POST_NUMBER_TEXT]);
-/* Writes key and value as the key's kind asks for (P1); returns where it ends. NULL: no room before `end`, nothing was written. */
-uint8_t *post_put(uint8_t *, const uint8_t *end, enum post_key, struct bytes value, int64_t *number);
 
 #endif

@@ -227,7 +227,7 @@ uninstall: ## remove what 'make install' with the same PREFIX put there
 ROUNDS ?= 500
 prove-kill: test-programs ## kill -9 at random moments under load, ROUNDS=500 times
 	@HOLDFAST_ROUNDS=$(ROUNDS) $(B)/tests/test_kill
-prove-overload: all ## ten times the load it can take: SECONDS=10 of each phase, judged
+prove-overload: all ## ten times the load it can take: 3 rounds, SECONDS=10 of each phase, judged
 	@$(B)/holdfast-overload $(SECONDS)
 CHANGES ?= 10000000
 prove-follower: test-programs ## a follower under CHANGES=10000000 changes, kills on both sides; a slow one beside it

@@ -31,6 +31,13 @@ struct phase {
 	struct histogram waited, pass_waited;
 };
 
+/* Half the load, ten times the load, half of it again. */
+struct round {
+	struct phase half, ten, after;
+	double normal_ms; /* O4; from overload_normal_ms() once all is answered */
+};
+#define ROUNDS_MAX 15
+
 static inline void
 put_key(struct buffer *to, const char *key, int64_t value)
 {
@@ -45,8 +52,10 @@ put_key(struct buffer *to, const char *key, int64_t value)
 const char *overload_fill(int fd);
 
 void overload_row_print(const struct phase *);
+/* The p99 of what was due NORMAL_MS after the overload and later; a refused one is later than any bound. */
+double overload_normal_ms(const struct phase *after);
 /* Prints each of O1 to O4, and whether it is so. True: all are. */
-bool overload_judge(const struct phase *half, const struct phase *ten, const struct phase *after, double capacity);
+bool overload_judge(const struct round *, int n, double capacity);
 /* A line of the verdict. Returns good. */
 bool overload_verdict(const char *text, bool good);
 

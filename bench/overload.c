@@ -40,6 +40,7 @@
 #define LINES         100
 #define CART_TTL_MS   400
 #define PASS_TICK_NS  10000000 /* one commit, one release, one event each */
+#define PASS_A_SECOND (3 * (1000000000 / PASS_TICK_NS))
 #define SLOTS         (1u << 22) /* requests under way, by their msgid */
 #define CARTS         1024 /* different ones */
 #define LAST_ANSWERS_MS 2000
@@ -406,6 +407,11 @@ main(int argc, char **argv)
 	int n = argc > 2 ? atoi(argv[2]) : 3;
 	if (argc > 3 || !(seconds >= 1 && seconds <= 60) || n < 1 || n > ROUNDS_MAX) {
 		fprintf(stderr, "usage: holdfast-overload [SECONDS-OF-EACH-PHASE, 1 to 60; else 10] [ROUNDS, 1 to %d; else 3]\n", ROUNDS_MAX);
+		return 2;
+	}
+	if ((3 * seconds * n + 8) * PASS_A_SECOND > PASS_MAX) {
+		fprintf(stderr, "overload: %d rounds of 3 x %.0f s are too long: what must pass is made ready for %d s in all\n", n, seconds,
+		    PASS_MAX / PASS_A_SECOND);
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);

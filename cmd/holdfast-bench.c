@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_BAD 1
@@ -86,6 +87,11 @@ tell(const struct bench_options *o, const json_t *report)
 static int
 can_write(const char *path)
 {
+	struct stat st;
+	if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return file_failed(path);
+	}
 	if (!path || access(path, W_OK) == 0)
 		return 0;
 	FILE *f = errno == ENOENT ? fopen(path, "w") : NULL;

@@ -223,15 +223,15 @@ starting(const struct engine *e, const struct wanted *w, uint64_t cursor)
 }
 
 enum view_status
-view_scan(const struct engine *e, const struct scan_filter *f, uint64_t *cursor, uint32_t most,
+view_scan(const struct engine *e, const struct scan_filter *f, uint64_t *cursor, uint32_t most, uint32_t *visits,
     void (*each)(void *context, const struct cell_view *), void *context)
 {
 	struct wanted w;
-	uint32_t found = 0, seen = 0;
+	uint32_t found = 0;
 	if (wanted_find(e, f->place, &w) != VIEW_OK)
 		return VIEW_UNKNOWN;
 	uint32_t n = starting(e, &w, *cursor);
-	for (; n != CELL_NONE && found < most && seen < SCAN_VISIT_MAX; n = following(e, &w, n), seen++) {
+	for (; n != CELL_NONE && found < most && *visits > 0; n = following(e, &w, n), --*visits) {
 		const struct cell *cell = &e->cells.at[n];
 		struct cell_view v;
 		if (!wanted_has(&w, cell->location) || !has_prefix(names_get(&e->names[NAMES_SKU], cell->sku), f->sku_prefix))
@@ -349,12 +349,13 @@ view_tables_memory(const struct engine *e, uint64_t cells, uint64_t reservations
 	ranges[4] = index_memory(&v->index, reservations);
 }
 
-void
+bool
 view_indexes_memory(const struct engine *e, struct view_range ranges[VIEW_INDEXES])
 {
 	const struct index *indexes[VIEW_INDEXES] = { &e->names[NAMES_SKU].index, &e->cells.index, &e->reservations.index };
 	for (int i = 0; i < VIEW_INDEXES; i++)
 		ranges[i] = index_memory(indexes[i], indexes[i]->slots_n);
+	return names_count(&e->names[NAMES_SKU]) > 0;
 }
 
 uint64_t

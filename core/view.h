@@ -44,13 +44,13 @@ struct scan_filter {
 	struct bytes sku_prefix;
 	uint64_t since; /* only cells with seq > since */
 };
-#define SCAN_VISIT_MAX 8192 /* cells looked at in one call: a millisecond or two when all are passed over */
+#define SCAN_VISIT_MAX 8192 /* cells that a host looks at for one page: a millisecond or two when all are passed over */
 /*
  * Calls `each` for up to `most` matching cells from *cursor (0: the start) on and leaves in *cursor where to go on (0: the
- * end). May stop early after SCAN_VISIT_MAX cells: then fewer than `most` came although *cursor is not 0.
+ * end). Looks at *visits cells at most, and leaves how many are not used up: at 0 fewer than `most` may have come although *cursor is not 0.
  * VIEW_UNKNOWN: no such place.
  */
-enum view_status view_scan(const struct engine *, const struct scan_filter *, uint64_t *cursor, uint32_t most,
+enum view_status view_scan(const struct engine *, const struct scan_filter *, uint64_t *cursor, uint32_t most, uint32_t *visits,
     void (*each)(void *context, const struct cell_view *), void *context);
 
 /* ---- by number: for who reads the journal or the image, where names are ids ---- */
@@ -83,9 +83,9 @@ void view_pool_memory(const struct engine *, enum view_pool, uint32_t from, uint
 /* The same for tables that an image is about to fill with so many cells and reservations, in the order in which it will touch them. */
 #define VIEW_TABLES 5
 void view_tables_memory(const struct engine *, uint64_t cells, uint64_t reservations, struct view_range ranges[VIEW_TABLES]);
-/* The indexes of SKUs, cells and reservations: touched anywhere from their first records on. */
+/* The indexes of SKUs, cells and reservations: touched anywhere from their first records on. False: no SKU is known yet. */
 #define VIEW_INDEXES 3
-void view_indexes_memory(const struct engine *, struct view_range ranges[VIEW_INDEXES]);
+bool view_indexes_memory(const struct engine *, struct view_range ranges[VIEW_INDEXES]);
 
 /* Published at the end of each engine call: the last position, and the next deadline (ms). */
 uint64_t view_seq(const struct engine *);

@@ -15,7 +15,7 @@
 
 #include <netdb.h>
 
-#define CLIENT_REPLY_BYTES_MAX ((size_t)16 << 20) /* a full page of scan is about 1.5 MB */
+#define CLIENT_REPLY_BYTES_MAX ((size_t)16 << 20) /* 100 lines for each of 1,000 reservations */
 #define CLIENT_QUEUE_BYTES_MAX ((size_t)64 << 20) /* requests built and not yet written; answers come and not yet taken */
 
 struct client_link {

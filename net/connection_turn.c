@@ -1,11 +1,14 @@
 /* connection_turn.c: whose turn it is, and one turn: a read and what it brought. The contract, T1..T3, is in connection.h. */
 #define _GNU_SOURCE
 #include "net/connection_part.h"
+#include "net/feed.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 #include <unistd.h>
+
+_Static_assert(WATCH_PACE_BYTES < OUTPUT_STALL_BYTES / 2, "who catches up by watch gets other answers between two windows");
 
 bool
 connection_report(struct connection *c, bool on)

@@ -26,8 +26,10 @@
 
 #define WATCHERS_MAX      1024 /* beyond: `limit` watchers */
 #define WATCH_UNREAD_MAX  ((uint64_t)1 << 20) /* a live watcher with more is closed */
-#define WATCH_PACE_BYTES  ((uint64_t)256 << 10) /* one that catches up gets the next window below this */
-#define WATCH_BREATH_MS   50 /* so long the live reader waits for a watcher above the pace, before it goes on without mercy */
+/* One that catches up gets the next window below this: far enough below OUTPUT_STALL_BYTES for its requests to be read between two. */
+#define WATCH_PACE_BYTES  ((uint64_t)64 << 10)
+#define WATCH_BREATH_BYTES ((uint64_t)256 << 10) /* a live one above this gets a moment to read */
+#define WATCH_BREATH_MS   50 /* so long the live reader waits for it, before it goes on without mercy */
 #define WATCH_GAP_MS      5 /* between live windows: in a busy server what came meanwhile is merged and told at once */
 #define WATCH_REACHED_MS  1000 /* how often a watcher that was told nothing hears how far it is */
 #define SNAPSHOTS_MAX     8 /* open at a time; beyond: `limit` snapshots */

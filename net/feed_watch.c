@@ -174,7 +174,7 @@ reached_tell(struct feed *f)
 
 /* ---- live ---- */
 
-/* A watcher above the pace gets a moment to read, so that a burst does not close a good one. */
+/* A watcher with much unread gets a moment to read, so that a burst does not close a good one. */
 static bool
 breath(struct feed *f, int64_t *sleep_ms)
 {
@@ -183,13 +183,13 @@ breath(struct feed *f, int64_t *sleep_ms)
 		struct watcher *w = f->watchers[i];
 		if (w->state != WATCHER_LIVE)
 			continue;
-		if (feed_unread(w->road, w->token) <= WATCH_PACE_BYTES) {
+		if (feed_unread(w->road, w->token) <= WATCH_BREATH_BYTES) {
 			w->breath_ms = 0;
 			continue;
 		}
 		if (w->breath_ms == 0)
 			w->breath_ms = f->now_ms;
-		if (f->now_ms - w->breath_ms >= WATCH_BREATH_MS || feed_wait_taken(w->road, w->token, WATCH_PACE_BYTES))
+		if (f->now_ms - w->breath_ms >= WATCH_BREATH_MS || feed_wait_taken(w->road, w->token, WATCH_BREATH_BYTES))
 			continue;
 		feed_sleep_until(f, w->breath_ms + WATCH_BREATH_MS, sleep_ms);
 		hold = true;

@@ -56,17 +56,20 @@ places_give(const struct host_ahead *a, enum view_pool pool, uint32_t from, uint
 
 /*
  * A large page of an index costs milliseconds where the host must find the memory, and the first hundred SKUs or reservations, which stand
- * anywhere, touch them all, one by one, on the engine's thread. An empty server needs none.
+ * anywhere, touch them all, one by one, on the engine's thread.
  */
 static void
 indexes_ahead(struct host_ahead *a)
 {
 	struct view_range ranges[VIEW_INDEXES];
-	if (a->indexes_mapped || view_named(a->engine) == 0)
+	if (a->indexes_mapped || !view_indexes_memory(a->engine, ranges))
 		return;
-	view_indexes_memory(a->engine, ranges);
 	for (int i = VIEW_INDEXES - 1; i >= 0; i--) /* the reservations', which come next, first */
-		pages_give(a, &ranges[i]);
+		for (size_t at = 0; at < ranges[i].bytes && ranges[i].bytes <= INDEX_BYTES_MAX; at += INDEX_STEP_BYTES) {
+			size_t left = ranges[i].bytes - at;
+			pages_give(a, &(struct view_range){ (uint8_t *)ranges[i].at + at, left < INDEX_STEP_BYTES ? left : INDEX_STEP_BYTES });
+			journal_ahead(a);
+		}
 	a->indexes_mapped = true;
 }
 

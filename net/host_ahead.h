@@ -1,9 +1,9 @@
 /*
  * host_ahead.h: a thread that has ready what a busy server needs next: a spare file of the journal, memory for the reservations and
- * events that are about to come, and that of the indexes as soon as there is a first name. The checkpointer would be too late: one commit of the image takes a second, in which a busy journal fills
- * two files. It owns the verdict whether the journal is short of room.
+ * events that are about to come, and that of the indexes as soon as there is a first SKU. The checkpointer would be too late: one commit
+ * of the image takes a second, in which a busy journal fills two files. It owns the verdict whether the journal is short of room.
  *
- * Both are only for speed: without a spare the append makes one itself, without memory the engine's thread takes its page faults.
+ * All this is only for speed: without a spare the append makes one itself, without memory the engine's thread takes its page faults.
  *
  * start, stop: one thread. host_ahead_journal_low(): any; it is at most PREPARE_MS old.
  */
@@ -21,6 +21,8 @@
 #define AHEAD_MS         50 /* from one look to the next */
 #define PREPARE_MS       250 /* so often it asks for room when the journal has a spare, or none can be had */
 #define POPULATE_BYTES   ((uintptr_t)2 << 20) /* at once; a large page */
+#define INDEX_STEP_BYTES ((size_t)32 << 20) /* of an index, between two looks at the journal */
+#define INDEX_BYTES_MAX  ((size_t)1 << 30) /* a longer index (of 100 M places) gets its pages when they are touched: limits may be far above what comes */
 #define PLACES_AHEAD_MAX 1000000 /* reservations: about 160 MB; lines beyond their first: 24 MB; deltas: 32 MB */
 
 struct host_ahead {

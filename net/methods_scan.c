@@ -120,20 +120,20 @@ scan_cell(void *context, const struct cell_view *cell)
 }
 
 /*
- * Fills a page: up to the limit, up to what one message carries however long the names are, or until a call has looked at
- * so many cells that it stopped by itself.
+ * Fills a page: up to the limit, up to PAGE_BYTES_MAX however long the names are, or until SCAN_VISIT_MAX cells were looked at.
  */
 static enum view_status
 scan_fill(struct call *call, struct scan_ask *ask, struct scan_page *page)
 {
 	size_t start = call->out->used;
+	uint32_t visits = SCAN_VISIT_MAX;
 	for (;;) {
 		uint32_t before = page->cells, most = ask->limit - before;
 		size_t fits = (PAGE_BYTES_MAX - (call->out->used - start)) / SCAN_CELL_BYTES_MAX;
 		most = most < fits ? most : (uint32_t)fits;
 		if (most == 0 || call->out->full)
 			return VIEW_OK;
-		enum view_status status = view_scan(call->service->engine, &ask->filter, &ask->cursor, most, scan_cell, page);
+		enum view_status status = view_scan(call->service->engine, &ask->filter, &ask->cursor, most, &visits, scan_cell, page);
 		if (status != VIEW_OK || ask->cursor == 0 || page->cells - before < most)
 			return status;
 	}

@@ -26,7 +26,7 @@ struct checkpoint_options {
 	int64_t copy_ms; /* from one copy to the next */
 };
 /*
- * Nearly a million records are one commit of about a second: 4 bytes of index and some 100 of record and body each; at most 250 MB, when
+ * Nearly a million records are one commit of about a second: 4 bytes of index and some 100 of record and body each; at most 310 MB, when
  * bodies are long and keys lie far apart.
  */
 #define CHECKPOINT_OPTIONS_DEFAULT { .records_max = 900000, .bytes_max = UINT64_C(128) << 20, .age_ms_max = 10000, \

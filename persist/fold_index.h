@@ -44,7 +44,7 @@ void fold_index_fini(struct fold_index *);
  */
 uint32_t *fold_index_at(struct fold_index *, uint64_t key);
 
-/* Makes ready for a walk in the order of keys; then nothing is added before the clear. -1: no memory. */
+/* Makes ready for walks in the order of keys; they end with the next fold_index_at(): sort again then. -1: no memory. */
 int fold_index_sort(struct fold_index *);
 
 struct fold_walk {

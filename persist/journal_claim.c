@@ -239,8 +239,8 @@ is_kept(const struct journal_file *file, uint64_t first_seq)
 }
 
 /*
- * A journal at its limit is claimed, with the one place that is left for that: nothing is appended to it, but what trims it, the image,
- * is made of what is read from it.
+ * A journal at its limit is claimed, with the one place that is left for that: what trims it, the image, is made of what is read from it.
+ * What is appended meanwhile stands in the claim's own segment; a start behind that one, without a trim between, is refused.
  */
 static int
 room_check(const struct journal_folder *folder, const struct tail *tail, struct why *why)

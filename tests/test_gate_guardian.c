@@ -12,6 +12,7 @@
 
 #include "net/clock.h"
 #include "net/gate_guardian.h"
+#include "net/supervisor.h"
 #include "tests/fake_server.h"
 #include "tests/gate_rig.h"
 #include "tests/spawn.h"
@@ -21,6 +22,8 @@
 #define KIND_PUB 32
 #define KIND_SUB 33
 #define KILLS 6
+
+_Static_assert(GUARDIAN_END_MS < GATE_END_MS_MAX, "a guardian ends its worker before it is killed itself");
 
 static bool
 guarded_start(struct gate_process *gate, uint16_t server_port, const char *more)

@@ -456,6 +456,7 @@ the_program_answers_by_its_exit_code(void)
 		{ "run store-rush --server 127.0.0.1:1", "--events HOST:PORT", 3 },
 		{ "run flash-sale --server 127.0.0.1:1 --json /nowhere/there", "cannot write /nowhere/there", 7 }, /* before it begins */
 		{ "run flash-sale --server 127.0.0.1:1 --page /nowhere/there", "cannot write /nowhere/there", 7 },
+		{ "run flash-sale --server 127.0.0.1:1 --json /", "cannot write /: Is a directory", 7 },
 		{ "replay /nowhere.csv", "cannot open", 7 }, { "page /nowhere.json", "is no report", 7 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

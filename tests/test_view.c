@@ -229,7 +229,7 @@ engine_reader(void *context)
 			torn += ats < 0 || ats > 2007;
 		if (view_cell(e, text("S"), text("G"), &v) == VIEW_OK)
 			torn += v.ats != v.on_hand;
-		view_scan(e, &(struct scan_filter){ .place = { NULL, 0 } }, &cursor, 10, scanned, &seen);
+		view_scan(e, &(struct scan_filter){ .place = { NULL, 0 } }, &cursor, 10, &(uint32_t){ SCAN_VISIT_MAX }, scanned, &seen);
 		went_back += seen != 2 || view_seq(e) == 0;
 		read_whole++;
 	}
@@ -347,15 +347,19 @@ count_place(void *context, const struct cell_view *v)
 	seen_in[place]++;
 }
 
+/* Two calls a page, which may look at SCAN_VISIT_MAX cells together. */
 static void
 scan_all(const struct engine *e, const struct scan_filter *filter)
 {
 	uint64_t cursor = 0;
 	memset(seen_in, 0, sizeof seen_in);
-	pages = 0;
-	do
-		pages++;
-	while (view_scan(e, filter, &cursor, UINT32_MAX, count_place, NULL) == VIEW_OK && cursor);
+	for (pages = 0; pages == 0 || cursor > 0; pages++) {
+		uint32_t visits = SCAN_VISIT_MAX;
+		if (view_scan(e, filter, &cursor, 100, &visits, count_place, NULL) != VIEW_OK)
+			return;
+		if (cursor > 0)
+			view_scan(e, filter, &cursor, UINT32_MAX, &visits, count_place, NULL);
+	}
 }
 
 /* Members come by priority, which is no order of numbers. */

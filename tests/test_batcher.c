@@ -130,15 +130,23 @@ reserve(const char *id, int64_t ttl_ms)
 	return result.status == STATUS_OK ? result.seq : 0;
 }
 
-static void
-what_is_decided_is_durable_only_after_its_append(void)
+/* The journal's thread stands in the append of the first batch. */
+static bool
+begin_stalled(void)
 {
-	check(begin());
+	bool begun = begin();
 	slow_set(true, false);
-	check(batcher_begin(batcher, NOW));
+	begun = begun && batcher_begin(batcher, NOW);
 	receive_stock();
 	batcher_end(batcher);
 	slow_wait(1);
+	return begun;
+}
+
+static void
+what_is_decided_is_durable_only_after_its_append(void)
+{
+	check(begin_stalled());
 	check_equal(batcher_durable(batcher), 0);
 	struct why why;
 	slow_set(false, false);
@@ -152,12 +160,7 @@ while_one_batch_is_appended_the_next_one_gathers(void)
 {
 	struct why why;
 	char id[16];
-	check(begin());
-	slow_set(true, false);
-	check(batcher_begin(batcher, NOW));
-	receive_stock();
-	batcher_end(batcher);
-	slow_wait(1);
+	check(begin_stalled());
 	for (int i = 0; i < 100; i++) { /* a hundred rounds */
 		check(batcher_begin(batcher, NOW + 1));
 		snprintf(id, sizeof id, "r%d", i);
@@ -215,12 +218,7 @@ when_every_batch_is_full_and_the_disk_stands_everybody_waits(void)
 	struct why why;
 	char id[16];
 	int n = 0;
-	check(begin());
-	slow_set(true, false);
-	check(batcher_begin(batcher, NOW));
-	receive_stock();
-	batcher_end(batcher);
-	slow_wait(1);
+	check(begin_stalled());
 	for (; batcher_begin(batcher, NOW) && batcher_room(batcher); n++) {
 		snprintf(id, sizeof id, "r%d", n);
 		check(reserve(id, 60000) != 0);
@@ -242,12 +240,7 @@ static void
 a_batch_that_has_been_open_for_long_waits_for_the_journal_sealed(void)
 {
 	struct why why;
-	check(begin());
-	slow_set(true, false);
-	check(batcher_begin(batcher, NOW));
-	receive_stock();
-	batcher_end(batcher);
-	slow_wait(1);
+	check(begin_stalled());
 	check(batcher_begin(batcher, NOW + 1));
 	check(reserve("a", 60000) != 0);
 	check(batcher_begin(batcher, NOW + 2 + OPEN_MS_MAX));
